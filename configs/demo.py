@@ -1,0 +1,19 @@
+"""python main.py --config configs/demo.py
+
+A thin R3D-18 on the built-in data set, whose eight classes differ by motion alone: about two minutes on two CPU cores,
+at least 90 % video-level top-1 (chance: 12.5 %).
+"""
+
+from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(name="demo"),
+        # A mirrored walk to the left is one to the right: no flips.
+        clip=ClipConfig(frames=8, train_sizes=(32, 36), crop=32, flip=0.0, test_size=32, views=10),
+        model=ModelConfig(name="r3d_18", planes=8, stem_planes=8, pool=(1, 2, 2)),
+        optim=OptimConfig(learning_rates=(0.05, 0.005), milestones=(9,), momentum=0.9, nesterov=True),
+        train=TrainConfig(epochs=12, batch_size=16),
+        eval=EvalConfig(every=3, batch_size=4),
+    )

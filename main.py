@@ -1,0 +1,45 @@
+"""python main.py --config configs/ucf101.py [--workdir FOLDER] [--config.SECTION.FIELD=VALUE ...]"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from r3d_jax.config import Config, check_field
+from r3d_jax.errors import InputError
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="file in configs/, with fields to override after a dot")
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<name of the config file>")
+
+
+def main(argv):
+    if argv[1:]:
+        sys.exit(f"error: unknown argument {argv[1]!r}; settings are given as --config.SECTION.FIELD=VALUE")
+    if not isinstance(_CONFIG.value, Config):
+        sys.exit("error: --config must name a file whose get_config() returns a Config, as in configs/")
+    from r3d_jax.training.loop import run  # seconds of imports, which a mistyped flag should not cost
+
+    logging.set_verbosity(logging.ERROR)
+    name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    try:
+        sys.exit(run(_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def parse(argv):
+    try:
+        for argument in argv[1:]:
+            if field := re.match(r"--?config\.([\w.]+)", argument):
+                check_field(field[1])
+        return flags.FLAGS(argv)
+    except (InputError, flags.Error, AttributeError, TypeError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/r3d_jax"))
+    app.run(main, flags_parser=parse)

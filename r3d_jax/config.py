@@ -1,0 +1,216 @@
+"""Every setting, its default and its meaning; `check` refuses what cannot work, before anything runs."""
+
+import dataclasses
+import json
+import os
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from r3d_jax.errors import InputError
+
+DATA_SETS = ("ucf101", "demo")
+
+
+@dataclass(slots=True)
+class DataConfig:
+    """Which videos."""
+
+    name: str = "ucf101"  # one of DATA_SETS
+    source: str = ""  # folder of the videos or their archives; empty: download (the demo draws its own)
+    splits: str = ""  # folder of the split files, relative to `source` or not; empty: found in `source`
+    data_dir: str = "data"  # where prepared data sets are kept
+    fold: int = 1
+    max_broken: float = 0.01  # share of the videos that may fail to decode when they are prepared
+    workers: int = 4  # decoding threads; 0 decodes in the main thread; batches are the same for any number
+
+
+@dataclass(slots=True)
+class ClipConfig:
+    """What the network sees of a video."""
+
+    frames: int = 8
+    stride: int = 1  # of the frames, in a clip
+    train_sizes: tuple[int, int] = (128, 160)  # short edge in training, drawn from first to last inclusive
+    crop: int = 112
+    flip: float = 0.5  # probability of a horizontal flip
+    test_size: int = 128  # short edge in testing; the whole frame is seen
+    views: int = 10  # evenly spaced clips of a test video
+
+
+@dataclass(slots=True)
+class ModelConfig:
+    """Which network. `mean` and `std` are of the pixels over 255."""
+
+    name: str = "r3d_18"
+    planes: int = 64  # channels of the first stage, doubled in each further one
+    stem_planes: int = 64
+    pool: tuple[int, int, int] = (1, 7, 7)  # of the last grid (time, height, width), stride 1; (0, 0, 0): all of it
+    dropout: float = 0.0
+    average: str = "logits"  # over the cells of the grid and the views of a video; or "probabilities"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(slots=True)
+class OptimConfig:
+    """SGD with multistep decay."""
+
+    learning_rates: tuple[float, ...] = (0.1, 0.01, 0.001)  # one more than there are milestones
+    milestones: tuple[int, ...] = (20, 40)  # epochs at which the next learning rate starts
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    decay_batch_norm: bool = False  # weight decay on batch norm's scale and bias too
+
+
+@dataclass(slots=True)
+class TrainConfig:
+    """How long, in what batches, with what seed."""
+
+    epochs: int = 45
+    batch_size: int = 8  # clips, over all devices
+    videos_per_epoch: int = 0  # 0: each video once
+    sync_batch_norm: bool = True  # batch statistics over all devices, not each for itself
+    seed: int = 0
+    log_every: int = 10  # steps
+    checkpoint_minutes: float = 10.0  # also after every evaluation and at the end
+
+
+@dataclass(slots=True)
+class EvalConfig:
+    """When and on what to test."""
+
+    every: int = 1  # epochs; always after the last
+    batch_size: int = 1  # videos, of `clip.views` clips each
+    videos: int = 0  # 0: all; otherwise so many, spread over the classes by the seed
+
+
+@dataclass(slots=True)
+class Config:
+    """One run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+
+# What may differ when a run is resumed: it changes neither the network nor any step already taken.
+FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.workers", "train.epochs",
+        "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size", "eval.videos")  # fmt: skip
+
+
+def flatten(config: Config) -> dict[str, object]:
+    """{"section.field": value} of every field."""
+    return {
+        f"{section.name}.{field.name}": getattr(getattr(config, section.name), field.name)
+        for section in dataclasses.fields(config)
+        for field in dataclasses.fields(getattr(config, section.name))
+    }
+
+
+def write(config: Config, path: Path) -> None:
+    """Writes `config` as JSON, whole or not at all."""
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    os.replace(unfinished, path)
+
+
+def read(path: Path) -> Config:
+    """The configuration that `write` has written; a field that it lacks takes its default.
+
+    Raises:
+      InputError: the file is not such JSON.
+    """
+    config = Config()
+    try:
+        for section, fields in json.loads(path.read_text()).items():
+            for name, value in fields.items():
+                setattr(getattr(config, section), name, tuple(value) if isinstance(value, list) else value)
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not the configuration of a run of this version ({error})") from error
+    return config
+
+
+def check_field(name: str) -> None:
+    """Raises InputError unless `name` is a "section.field" of Config."""
+    section, _, field = name.partition(".")
+    sections = {known.name: known.type for known in dataclasses.fields(Config)}
+    if section not in sections:
+        raise InputError(f"no config section {section!r}; there are {', '.join(sections)}")
+    fields = [known.name for known in dataclasses.fields(sections[section])]
+    if field not in fields:
+        raise InputError(f"no config field {name!r}; `{section}` has {', '.join(fields)}")
+
+
+def check(config: Config, devices: int) -> None:
+    """Raises InputError for the first setting that cannot work on so many devices."""
+    _check_types(config)
+    data, clip, optim, train = config.data, config.clip, config.optim, config.train
+    if data.name not in DATA_SETS:
+        raise InputError(f"`data.name` (={data.name!r}) must be one of {', '.join(DATA_SETS)}")
+    _at_least(1, clip, "clip", "frames", "stride", "crop", "test_size", "views")
+    _at_least(1, train, "train", "epochs", "batch_size", "log_every")
+    _at_least(1, config.eval, "eval", "every", "batch_size")
+    _at_least(1, config.model, "model", "planes", "stem_planes")
+    _at_least(0, data, "data", "workers", "max_broken")
+    _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
+    _at_least(0, config.eval, "eval", "videos")
+    _at_least(0, optim, "optim", "weight_decay", "momentum")
+    low, high = clip.train_sizes
+    if not clip.crop <= low <= high:
+        raise InputError(
+            f"`clip.train_sizes` (={clip.train_sizes}) must rise from at least `clip.crop` (={clip.crop}): the crop is "
+            "cut from a frame whose short edge is drawn from them"
+        )
+    if not 0 <= clip.flip <= 1:
+        raise InputError(f"`clip.flip` (={clip.flip}) must be a probability, from 0 to 1")
+    if not 0 <= config.model.dropout < 1:
+        raise InputError(f"`model.dropout` (={config.model.dropout}) must be at least 0 and below 1")
+    if train.batch_size % devices:
+        fitting = max(devices, train.batch_size // devices * devices)
+        raise InputError(
+            f"`train.batch_size` (={train.batch_size}) must be divisible by the {devices} devices; try {fitting}"
+        )
+    rates, milestones = optim.learning_rates, optim.milestones
+    if len(rates) != len(milestones) + 1:
+        raise InputError(
+            f"`optim.learning_rates` (={rates}) must have one value more than `optim.milestones` (={milestones})"
+        )
+    if list(milestones) != sorted(set(milestones)) or any(m < 1 for m in milestones):
+        raise InputError(f"`optim.milestones` (={milestones}) must be rising epochs from 1")
+    if optim.nesterov and not optim.momentum:
+        raise InputError("`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0")
+
+
+def _at_least(least, section, prefix, *names):
+    for name in names:
+        if (value := getattr(section, name)) < least:
+            raise InputError(f"`{prefix}.{name}` (={value}) must be at least {least}")
+
+
+def _check_types(config):
+    for section in dataclasses.fields(config):
+        values = getattr(config, section.name)
+        for name, expected in typing.get_type_hints(type(values)).items():
+            if not _is_a(getattr(values, name), expected):
+                raise InputError(
+                    f"`{section.name}.{name}` (={getattr(values, name)!r}) must be of type "
+                    f"{getattr(expected, '__name__', None) if isinstance(expected, type) else expected}"
+                )
+
+
+def _is_a(value, expected):
+    if typing.get_origin(expected) is tuple:
+        kinds = typing.get_args(expected)
+        if not isinstance(value, tuple | list):
+            return False
+        if kinds[1:] == (...,):
+            return all(_is_a(item, kinds[0]) for item in value)
+        return len(value) == len(kinds) and all(map(_is_a, value, kinds))
+    if expected is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))

@@ -1,0 +1,193 @@
+"""What every data set shares: the TFDS builder that stores each video once, and the index that is read back."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from r3d_jax.data.decode import probe
+from r3d_jax.errors import InputError
+
+MEMBERSHIP = ("none", "train", "test")
+
+
+class VideoFile(NamedTuple):
+    """One labelled video before it is prepared; `read` returns its bytes, `folds` holds one MEMBERSHIP a fold."""
+
+    name: str
+    label: int
+    group: int
+    folds: tuple[str, ...]
+    read: Callable[[], bytes]
+
+
+class VideoSet(NamedTuple):
+    """A prepared data set: `records[i]` holds the bytes of the video that row i of every `index` column tells of."""
+
+    records: Sequence[dict[str, Any]]
+    index: dict[str, np.ndarray]
+    class_names: tuple[str, ...]
+
+
+class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the builders. A subclass gives `folds`, `class_names` and `video_files`.
+
+    Every video is one record of the TFDS split `videos`, whatever the number of folds; what a fold holds is a
+    column. The columns other than the bytes stand a second time in `metadata.json`, the index, so that choosing
+    a fold reads no video.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    folds = 1
+    max_broken = 0.01
+
+    def __init__(self, *, data_dir: str, variant: str, max_broken: float = 0.01):
+        """`variant` tells preparations of one data set apart; `max_broken` is the share of videos that may fail."""
+        self.max_broken = max_broken
+        super().__init__(
+            data_dir=os.path.expanduser(data_dir),
+            config=tfds.core.BuilderConfig(name=variant),
+            file_format="array_record",
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names in label order."""
+        raise NotImplementedError
+
+    def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
+        """Every video to be stored."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> int | None:
+        """Changes when what the data set is made from does; None where that is not at hand."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        membership = tfds.features.ClassLabel(names=MEMBERSHIP)
+        features = {
+            "video": tfds.features.Text(doc="the file's bytes"),
+            "name": tfds.features.Text(),
+            "label": np.int32,
+            "group": np.int32,
+            "num_frames": np.int32,
+            "frame_per_packet": np.bool_,
+            "frame_rate": np.float32,
+            "height": np.int32,
+            "width": np.int32,
+        }
+        features |= {f"fold{fold}": membership for fold in range(1, self.folds + 1)}
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager):
+        files = self.video_files(dl_manager)
+        return {"videos": self._generate_examples(files)}
+
+    def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
+        index, left_out = [], []
+        for file, data, found in _probe_all(files):
+            if isinstance(found, str):
+                left_out.append((file.name, found))
+                continue
+            columns = {"name": file.name, "label": file.label, "group": file.group, **found._asdict()}
+            columns |= {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
+            # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
+            key = len(index) * (2**128 // len(files))
+            index.append(columns)
+            yield key, {**columns, "video": data}
+        _report_left_out(left_out, len(files), self.max_broken)
+        self.info.metadata.update(
+            class_names=list(self.class_names()),
+            index={column: [row[column] for row in index] for column in index[0]},
+            left_out=left_out,
+            fingerprint=self.fingerprint(),
+        )
+
+    def _log_download_bytes(self):
+        print(f"Preparing {self.name} in {self.data_path}", flush=True)
+
+    def _log_download_done(self):
+        """TFDS's own lines speak of downloads and unknown sizes."""
+
+    def load(self) -> VideoSet:
+        """The data set, prepared first if it is not yet.
+
+        Raises:
+          InputError: the videos cannot be found, or too many of them cannot be decoded, or they have changed since.
+        """
+        if not self.is_prepared():
+            tfds.disable_progress_bar()  # its bars count files twice; the one of `_probe_all` tells the truth
+            self.download_and_prepare()
+            for folder in Path(self.data_dir).glob("unpacked-*"):
+                shutil.rmtree(folder)
+        metadata = self.info.metadata
+        if self.fingerprint() not in (None, metadata["fingerprint"]):
+            raise InputError(
+                f"the videos or split files have changed since {self.data_dir} was prepared from them; remove that "
+                "folder to prepare them again"
+            )
+        index = {column: np.array(values) for column, values in metadata["index"].items()}
+        return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+
+
+def split_rows(videos: VideoSet, fold: int, split: str) -> np.ndarray:
+    """Row numbers of the videos that `fold` has in `split` ("train" or "test").
+
+    Raises:
+      InputError: a fold that the data set does not have, or an empty split.
+    """
+    folds = [column for column in videos.index if column.startswith("fold")]
+    if f"fold{fold}" not in folds:
+        raise InputError(f"`data.fold` (={fold}) must be from 1 to {len(folds)}, the folds of this data set")
+    rows = np.flatnonzero(videos.index[f"fold{fold}"] == split)
+    if not len(rows):
+        raise InputError(f"fold {fold} has no {split} video among the {len(videos.records)} prepared; try another")
+    return rows
+
+
+def _probe_all(files: list[VideoFile]) -> Iterable[tuple[VideoFile, bytes, Any]]:
+    """(file, its bytes, VideoInfo or the reason why there is none) in order, decoded on all cores."""
+
+    def read_and_probe(file):
+        try:
+            data = file.read()
+            return data, probe(data)
+        except (ValueError, OSError) as error:
+            return b"", str(error)
+
+    workers = os.cpu_count() or 1
+    ahead = 4 * workers  # what is held in memory at once
+    bar = tqdm(total=len(files), desc="Preparing videos", unit="video", disable=None)
+    with ThreadPoolExecutor(workers) as pool, bar:
+        pending = [pool.submit(read_and_probe, file) for file in files[:ahead]]
+        for i, file in enumerate(files):
+            data, found = pending[i].result()
+            pending[i] = None
+            if i + ahead < len(files):
+                pending.append(pool.submit(read_and_probe, files[i + ahead]))
+            bar.update()
+            yield file, data, found
+
+
+def _report_left_out(left_out, total, max_broken):
+    listing = "".join(f"\n  {name}: {reason}" for name, reason in left_out)
+    if len(left_out) == total:
+        raise InputError(f"none of the {total} videos can be decoded:{listing}")
+    if len(left_out) > max_broken * total:
+        raise InputError(
+            f"{len(left_out)} of {total} videos cannot be decoded, more than the {max_broken:.0%} that "
+            f"`data.max_broken` allows; repair or remove them, or raise it:{listing}"
+        )
+    if left_out:
+        print(f"{len(left_out)} of {total} videos cannot be decoded and are left out:{listing}", flush=True)

@@ -1,0 +1,228 @@
+"""UCF-101 (Soomro, Zamir & Shah, arXiv:1212.0402) as a TFDS builder: from a folder, its archives, or a download."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import requests
+import tensorflow_datasets as tfds
+
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.errors import InputError
+
+VIDEOS_URL = "https://www.crcv.ucf.edu/datasets/human-actions/ucf101/UCF101.rar"
+SPLITS_URL = "https://www.crcv.ucf.edu/wp-content/uploads/2019/03/UCF101TrainTestSplits-RecognitionTask.zip"
+VIDEOS_ARCHIVE, SPLITS_ARCHIVE = VIDEOS_URL.rsplit("/", 1)[1], SPLITS_URL.rsplit("/", 1)[1]
+NUM_VIDEOS = 13320
+FOLD_SIZES = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}  # train, test
+
+UNRAR = {
+    "unrar": ("x", "-inul", "{archive}", "{folder}/"),
+    "unar": ("-quiet", "-output-directory", "{folder}", "{archive}"),
+    "bsdtar": ("-xf", "{archive}", "-C", "{folder}"),
+    "7z": ("x", "-bso0", "-o{folder}", "{archive}"),
+}
+
+_BY_HAND = (
+    f"put {VIDEOS_ARCHIVE} ({VIDEOS_URL}) and {SPLITS_ARCHIVE} ({SPLITS_URL}) into one folder, unpacked or not, "
+    "and name that folder with --config.data.source=FOLDER"
+)
+
+
+class UCF101(VideoBuilder, skip_registration=True):
+    """UCF-101: 13,320 videos of 101 actions, with its three official folds split by group."""
+
+    name = "ucf101"
+    folds = 3
+
+    def __init__(self, *, source: str, splits: str = "", data_dir: str, max_broken: float = 0.01):
+        """Nothing is read yet.
+
+        Args:
+          source: folder that holds `UCF-101/<class>/*.avi` (or the class folders themselves) or UCF101.rar; empty:
+            everything is downloaded.
+          splits: folder of the split files, relative to `source` or not; empty: found in `source`, unpacked or zipped.
+          data_dir: where prepared data sets are kept.
+          max_broken: share of the videos that may fail to decode.
+        """
+        self.source = Path(source).expanduser().resolve() if source else None
+        self.splits = splits
+        name = "download"
+        if self.source:
+            place = zlib.crc32(f"{self.source}|{splits}".encode())
+            name = f"{self.source.name}-{place:08x}"
+        super().__init__(data_dir=data_dir, variant=re.sub(r"[^\w.-]", "_", name), max_broken=max_broken)
+
+    def fingerprint(self) -> int | None:
+        """Changes whenever a video or a split file in the source folder does; None where there is no such folder."""
+        if not self.source or not self.source.is_dir():
+            return None
+        root, splits = _video_root(self.source), _splits_folder(self.source, self.splits)
+        files = sorted(root.glob("*/*.avi")) if root else [self.source / VIDEOS_ARCHIVE]
+        files += sorted(splits.glob("*.txt")) if splits else [self.source / SPLITS_ARCHIVE]
+        return zlib.crc32("\n".join(f"{p.name} {p.stat().st_size}" for p in files if p.exists()).encode())
+
+    def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
+        """Every video of the tree that the split files name.
+
+        Raises:
+          InputError: videos or split files are missing and cannot be had, or contradict each other.
+        """
+        videos, splits = self._sources(dl_manager)
+        self._class_names = _read_classes(splits)
+        return _match(self._class_names, _read_folds(splits), videos)
+
+    def class_names(self) -> tuple[str, ...]:
+        """The 101 names of classInd.txt in its order (known once the split files are read)."""
+        return self._class_names
+
+    def _sources(self, dl_manager):
+        """The folder of the class folders and the folder of the split files."""
+        if self.source is None:
+            _need_unrar()
+            videos, splits = _download(dl_manager)
+            return _video_root(self._unpack(_unrar, videos)), _splits_folder(self._unpack(_unzip, splits))
+        if not self.source.is_dir():
+            raise InputError(f"no folder {self.source} (data.source); {_BY_HAND}")
+        videos, splits = _video_root(self.source), _splits_folder(self.source, self.splits)
+        if not splits:
+            if self.splits or not (self.source / SPLITS_ARCHIVE).exists():
+                raise InputError(
+                    f"no split files (classInd.txt, trainlist01.txt ...) in {self.source / self.splits}; put "
+                    f"{SPLITS_ARCHIVE} ({SPLITS_URL}) into {self.source}, unpacked or not, or name their folder "
+                    "with --config.data.splits=FOLDER"
+                )
+            splits = _splits_folder(self._unpack(_unzip, self.source / SPLITS_ARCHIVE))
+        if not videos:
+            if not (self.source / VIDEOS_ARCHIVE).exists():
+                raise InputError(f"no UCF-101/<class>/*.avi and no {VIDEOS_ARCHIVE} in {self.source}; {_BY_HAND}")
+            _need_unrar()
+            videos = _video_root(self._unpack(_unrar, self.source / VIDEOS_ARCHIVE))
+        return videos, splits
+
+    def _unpack(self, unpack, archive):
+        """Unpacks into the data set's own unfinished folder, which TFDS removes or renames; never into the source."""
+        folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=self.data_dir))
+        print(f"Unpacking {archive}", flush=True)
+        unpack(archive, folder)
+        return folder
+
+
+def _video_root(source):
+    """The folder of the class folders, or None."""
+    return next((root for root in (source / "UCF-101", source) if next(root.glob("*/*.avi"), None)), None)
+
+
+def _splits_folder(source, splits=""):
+    """The folder of the split files, or None."""
+    folders = [source / splits] if splits else [source / "ucfTrainTestlist", source]
+    return next((folder for folder in folders if (folder / "classInd.txt").exists()), None)
+
+
+def _download(dl_manager):
+    try:
+        paths = dl_manager.download({"videos": VIDEOS_URL, "splits": SPLITS_URL})
+    except (requests.RequestException, tfds.download.DownloadError, OSError) as error:
+        raise InputError(f"UCF-101 cannot be downloaded ({_first_line(error)}); {_BY_HAND}") from error
+    return Path(paths["videos"]), Path(paths["splits"])
+
+
+def _need_unrar():
+    if not any(shutil.which(program) for program in UNRAR):
+        raise InputError(
+            f"{VIDEOS_ARCHIVE} needs a program that unpacks RAR, and none of {', '.join(UNRAR)} is installed; install "
+            "one (Debian: apt install unar; macOS: brew install unar), or unpack the archive yourself next to it"
+        )
+
+
+def _unrar(archive, folder):
+    program = next(program for program in UNRAR if shutil.which(program))
+    command = [program, *(word.format(archive=archive, folder=folder) for word in UNRAR[program])]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode or not _video_root(folder):
+        raise InputError(
+            f"{program} could not unpack {archive} ({_first_line(done.stderr) or 'no .avi file in it'}); fetch it "
+            f"again from {VIDEOS_URL}, or unpack it yourself next to it"
+        )
+
+
+def _unzip(archive, folder):
+    try:
+        zipfile.ZipFile(archive).extractall(folder)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"cannot unpack {archive} ({error}); fetch it again from {SPLITS_URL}") from error
+    if not _splits_folder(folder):
+        raise InputError(f"no classInd.txt in {archive}; fetch it again from {SPLITS_URL}")
+
+
+def _read_classes(splits):
+    """Class names in label order: `1 ApplyEyeMakeup` is label 0."""
+    rows = [line.split() for line in (splits / "classInd.txt").read_text().splitlines() if line.strip()]
+    try:
+        names = [name for _, name in sorted((int(number), name) for number, name in rows)]
+    except ValueError as error:
+        raise InputError(f"{splits / 'classInd.txt'} must have lines like `1 ApplyEyeMakeup`: {error}") from error
+    return tuple(names)
+
+
+def _read_folds(splits):
+    """{"class/file.avi" as listed: its membership in each of the three folds}."""
+    folds = {}
+    for fold in FOLD_SIZES:
+        for member in ("train", "test"):
+            path = splits / f"{member}list{fold:02d}.txt"
+            if not path.exists():
+                raise InputError(f"no {path.name} in {splits}; fetch the split files again from {SPLITS_URL}")
+            for line in path.read_text().splitlines():
+                if not line.strip():
+                    continue
+                name = line.split()[0]
+                members = folds.setdefault(name, ["none"] * len(FOLD_SIZES))
+                if members[fold - 1] not in ("none", member):
+                    raise InputError(f"{name} is in both trainlist and testlist of fold {fold} in {splits}")
+                members[fold - 1] = member
+    return folds
+
+
+def _match(class_names, folds, root):
+    """The listed videos that are in the tree; names are compared without regard to case."""
+    labels = {name.lower(): label for label, name in enumerate(class_names)}
+    tree = {f"{path.parent.name}/{path.name}".lower(): path for path in sorted(root.glob("*/*.avi"))}
+    files = []
+    for name, members in sorted(folds.items()):
+        path = tree.pop(name.lower(), None)
+        if path is None:
+            continue
+        action, _, file = name.partition("/")
+        if action.lower() not in labels:
+            raise InputError(f"{name} is in a split file, but {action} is not in classInd.txt")
+        group = re.search(r"_g(\d+)_", file)
+        label = labels[action.lower()]
+        files.append(VideoFile(file, label, int(group[1]) if group else 0, tuple(members), path.read_bytes))
+    if not files:
+        raise InputError(f"none of the {len(folds)} videos in the split files is in {root}")
+    if len(files) < len(folds):
+        print(f"{len(folds) - len(files)} of the {len(folds)} videos in the split files are not in {root}", flush=True)
+    if tree:
+        print(f"{len(tree)} of the videos in {root} are in no split file and are left out", flush=True)
+    if len(files) == NUM_VIDEOS:
+        _check_fold_sizes(files)
+    return files
+
+
+def _check_fold_sizes(files):
+    for fold, official in FOLD_SIZES.items():
+        found = tuple(sum(file.folds[fold - 1] == member for file in files) for member in ("train", "test"))
+        if found != official:
+            raise InputError(
+                f"fold {fold} of the complete data set must have {official} (train, test) videos, not {found}; fetch "
+                f"the split files again from {SPLITS_URL}"
+            )
+
+
+def _first_line(text):
+    return str(text).strip().partition("\n")[0]

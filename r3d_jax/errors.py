@@ -1,0 +1,5 @@
+"""The one exception for what a user can put right; commands print its message instead of a stack trace."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message names the value, the cause and the remedy."""

@@ -1,0 +1,95 @@
+"""The dense head: one linear layer at every cell of a pooled grid, averaged (fully convolutional)."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from r3d_jax.errors import InputError
+
+ACTIVATIONS = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda logits: logits}
+AVERAGES = ("logits", "probabilities")
+
+
+class Head(nn.Module):
+    """Average pool, dropout, linear layer at each cell, mean over the cells.
+
+    Attributes:
+      num_classes: columns of the result.
+      block: the trunk's block that it reads; empty: the last.
+      pool: kernel of the average pool, stride 1, in cells (time, height, width); None pools everything.
+      dropout: share of pooled features dropped in training.
+      activation: what turns logits into probabilities: one of ACTIVATIONS.
+      average: what is averaged, over cells here and over views in `predict_fn`: one of AVERAGES.
+    """
+
+    num_classes: int
+    block: str = ""
+    pool: tuple[int, int, int] | None = None
+    dropout: float = 0.0
+    activation: str = "softmax"
+    average: str = "logits"
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "clip time height width channel"], *, train: bool = False
+    ) -> Float[Array, "clip class"]:
+        """One row of logits a clip.
+
+        Raises:
+          InputError: an option that does not exist; a grid smaller than the pool; a training clip that pools to
+            more than one cell.
+        """
+        self._check(x.shape[1:4], train)
+        x = x.mean((1, 2, 3), keepdims=True) if self.pool is None else nn.avg_pool(x, self.pool)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        bound = 1 / math.sqrt(x.shape[-1])  # PyTorch's default for a linear layer, which the reference keeps
+        kernel = self.param("kernel", _uniform(bound), (x.shape[-1], self.num_classes), jnp.float32)
+        bias = self.param("bias", _uniform(bound), (self.num_classes,), jnp.float32)
+        logits = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
+        return average(logits.astype(jnp.float32), (1, 2, 3), activation=self.activation, of=self.average)
+
+    def _check(self, grid, train):
+        if self.activation not in ACTIVATIONS:
+            raise InputError(f"`activation` (={self.activation!r}) must be one of {', '.join(ACTIVATIONS)}")
+        if self.average not in AVERAGES:
+            raise InputError(f"`average` (={self.average!r}) must be one of {', '.join(AVERAGES)}")
+        pool = self.pool or grid
+        if any(p > g for p, g in zip(pool, grid)):
+            raise InputError(
+                f"`pool` (={pool}) is larger than the {grid} grid (time, height, width) that this clip leaves; "
+                "use a larger clip, a smaller pool, or None to pool everything"
+            )
+        if train and tuple(pool) != tuple(grid):
+            cells = " x ".join(str(g - p + 1) for p, g in zip(pool, grid))
+            raise InputError(
+                f"a training clip must pool to one cell, since each clip has one label: `pool` (={pool}) over the "
+                f"{grid} grid that this clip leaves gives {cells} cells; set the pool to {grid}, or None, or train "
+                "on smaller clips"
+            )
+
+
+def average(
+    logits: Float[Array, "... class"], axes: tuple[int, ...], *, activation: str = "softmax", of: str = "logits"
+) -> Float[Array, "... class"]:
+    """Mean over `axes`, as logits: of the logits, or of the probabilities and back.
+
+    The mean probability p comes back as log p after softmax and as log p - log(1 - p) after sigmoid, so that the
+    activation gives p again and a cross-entropy of the result is the one of p.
+    """
+    count = math.prod(logits.shape[axis] for axis in axes)
+    if of == "logits" or activation == "identity" or count == 1:
+        return logits.mean(axes)
+
+    def log_mean(log_probabilities):
+        return jax.nn.logsumexp(log_probabilities, axes) - math.log(count)
+
+    if activation == "softmax":
+        return log_mean(jax.nn.log_softmax(logits))
+    return log_mean(jax.nn.log_sigmoid(logits)) - log_mean(jax.nn.log_sigmoid(-logits))
+
+
+def _uniform(bound):
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -bound, bound)

@@ -1,0 +1,142 @@
+"""Checkpoints of a run: the last two and the best; the only file that touches Orbax."""
+
+import gc
+import logging
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from r3d_jax.errors import InputError
+from r3d_jax.training.steps import TrainState
+
+KEPT = {"last": 2, "best": 1}
+
+
+class Checkpoints:
+    """The checkpoints in a folder, as a context: leaving it waits until what was saved is on disk.
+
+    Saving is atomic (Orbax writes beside and renames) and goes on in the background.
+    """
+
+    def __init__(self, folder: Path):
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that only clusters need
+        self._managers = {
+            kind: ocp.CheckpointManager(
+                (folder / kind).absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=count)
+            )
+            for kind, count in KEPT.items()
+        }
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for manager in self._managers.values():
+            manager.close()
+
+    def save(self, state: TrainState, kind: str = "last") -> None:
+        """Saves `state` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
+        manager, step = self._managers[kind], int(state.step)
+        if step not in manager.all_steps():
+            rest = {"step": state.step, "opt_state": state.opt_state}
+            items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
+            manager.save(step, args=ocp.args.Composite(**items))
+
+    def restore(self, like: TrainState) -> TrainState | None:
+        """The newest sound state, placed as `like` is, which gives its shapes; None where nothing was ever saved.
+
+        Raises:
+          InputError: the checkpoint is of another network, or none of them can be read.
+        """
+        rest = {"step": like.step, "opt_state": like.opt_state}
+        found = _restore_newest(self._managers["last"], {"variables": like.variables, "rest": rest})
+        if found is None:
+            return None
+        variables, rest = found["variables"], found["rest"]
+        return TrainState(rest["step"], variables["params"], variables["batch_stats"], rest["opt_state"])
+
+
+def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | None:
+    """`params` and `batch_stats` of the newest sound checkpoint of its kind in a run's `folder`; None without one.
+
+    Raises:
+      InputError: as `Checkpoints.restore`.
+    """
+    if not (folder / kind).is_dir():
+        return None
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    with ocp.CheckpointManager((folder / kind).absolute(), options=options) as manager:
+        found = _restore_newest(manager, {"variables": like})
+    return found and found["variables"]
+
+
+def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
+    steps = sorted(manager.all_steps(), reverse=True)
+    for step in steps:
+        try:
+            with _quiet():
+                stored = {name: manager.item_metadata(step)[name].tree for name in like}
+        except Exception as error:
+            _report_damage(manager, step, steps, error)
+            continue
+        _check_same_network(manager.directory / str(step), stored, like)
+        args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
+        try:
+            with _quiet():
+                return dict(manager.restore(step, args=ocp.args.Composite(**args)))
+        except Exception as error:  # Orbax and TensorStore raise many kinds, bare Exception among them
+            _report_damage(manager, step, steps, error)
+    if steps:
+        raise InputError(f"no checkpoint in {manager.directory} can be read; move that folder away to start anew")
+    return None
+
+
+def _abstract(x):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))
+
+
+def _check_same_network(path, stored, like):
+    """Orbax would cast or reshape some differences silently."""
+    here, there = _shapes(like), _shapes(stored)
+    differing = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"the checkpoint {path} is of another network: {name} is {there.get(name, 'missing')} there and "
+            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another --workdir, or the "
+            "configuration that the run was started with"
+        )
+
+
+def _shapes(tree):
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {_name(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
+
+
+def _name(path):
+    # Orbax stores a tuple as a list and a NamedTuple as a dict: compare by the bare key.
+    keys = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path)
+    return "/".join(str(key) for key in keys)
+
+
+def _report_damage(manager, step, steps, error):
+    older = [other for other in steps if other < step]
+    then = f"falling back to the one of step {older[0]}" if older else "there is no older one"
+    path = manager.directory / str(step)
+    print(f"The checkpoint {path} is damaged ({type(error).__name__}); {then}", flush=True)
+
+
+@contextmanager
+def _quiet():
+    """A failing restore leaves half-read arrays behind, whose complaints would follow our own message."""
+    hooks = sys.excepthook, sys.unraisablehook
+    sys.excepthook = sys.unraisablehook = lambda *_: None
+    try:
+        yield
+    finally:
+        gc.collect()
+        sys.excepthook, sys.unraisablehook = hooks

@@ -1,0 +1,140 @@
+"""The order of things: steps, tests and checkpoints until the last epoch or a signal."""
+
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+from r3d_jax.config import Config, check
+from r3d_jax.data.pipeline import read_ahead
+from r3d_jax.training import record
+from r3d_jax.training.checkpoint import Checkpoints
+from r3d_jax.training.evaluate import describe
+from r3d_jax.training.meter import Meter
+from r3d_jax.training.progress import Progress, say
+from r3d_jax.training.record import Record, draw_curves
+from r3d_jax.training.steps import init_state, pmap, replicate, split_over, train_step
+from r3d_jax.training.task import set_up
+
+
+def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
+    """Trains or resumes the run in `workdir`, or tests it where it is finished; the exit status.
+
+    Stopped by a signal, it saves its state, and returns 128 + the signal's number.
+
+    Raises:
+      InputError: something that the user can put right.
+    """
+    devices = devices or jax.local_devices()
+    check(config, len(devices))
+    with _signals() as received:
+        task = set_up(config, workdir, devices, stop=lambda: bool(received))
+        with Checkpoints(workdir / "checkpoints") as checkpoints:
+            state = _start(task, checkpoints)
+            start = int(state.step)
+            with Record(workdir, start) as rows:
+                if start >= task.total_steps:
+                    _test_finished(task, state)
+                else:
+                    _train(task, state, checkpoints, rows, received)
+        if received:
+            say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
+            return 128 + received[0]
+    return 0
+
+
+def _start(task, checkpoints):
+    """The newest checkpoint's state or a fresh one, on all devices."""
+    clip = task.config.clip
+    fresh = init_state(task.model, task.tx, task.config.train.seed, (clip.frames, clip.crop, clip.crop, 3))
+    fresh = replicate(fresh, task.devices)
+    state = checkpoints.restore(fresh)
+    if state is None:
+        return fresh
+    say(f"Resuming {task.workdir} at step {int(state.step)} of {task.total_steps}")
+    return replicate(state, task.devices)
+
+
+def _test_finished(task, state):
+    say(f"This run is finished ({int(state.step) // task.steps_per_epoch} epochs); testing its last checkpoint.")
+    summary = task.evaluate(state.variables)
+    if summary:
+        say(f"test: {describe(summary, task.num_test_videos)}")
+
+
+def _train(task, state, checkpoints, rows, received):
+    """Steps to the end or to a signal. The state is saved before a test, so that no test costs training."""
+    config, step = task.config, int(state.step)
+    if step and _test_due(task, step) and not _tested(task.workdir, step):
+        _test(task, state, checkpoints, rows)
+    data = read_ahead(task.train.slice(slice(step, task.total_steps)), workers=config.data.workers)
+    compiled = None
+    saved_at = time.monotonic()
+    with Progress(task.total_steps, step, unit="step", label="Training") as progress:
+        meter = Meter(task, progress, rows)
+        for batch in meter.timed(iter(data)):
+            if received:
+                break
+            batch = split_over(batch, task.devices)
+            if compiled is None:
+                static = {"model": task.model, "tx": task.tx, "seed": config.train.seed}
+                static["sync_batch_norm"] = config.train.sync_batch_norm
+                compiled = pmap(train_step, state, batch, devices=task.devices, **static)
+                meter.restart()
+            state, metrics = compiled(state, batch)
+            step += 1
+            meter.add(step, metrics)
+            due = _test_due(task, step)
+            if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
+                meter.flush()
+                checkpoints.save(state)
+                saved_at = time.monotonic()
+            if due:
+                _test(task, state, checkpoints, rows)
+                meter.restart()
+        meter.flush()
+    checkpoints.save(state)
+
+
+def _test_due(task, step):
+    epoch, rest = divmod(step, task.steps_per_epoch)
+    return not rest and (epoch % task.config.eval.every == 0 or step == task.total_steps)
+
+
+def _tested(workdir, step):
+    return any(row["kind"] == "eval" and row["step"] == step for row in record.read(workdir))
+
+
+def _test(task, state, checkpoints, rows):
+    summary = task.evaluate(state.variables)
+    if summary is None:
+        return
+    step, accuracy = int(state.step), summary["video_top1"]
+    epoch = step // task.steps_per_epoch
+    earlier = [row["video_top1"] for row in record.read(task.workdir) if row["kind"] == "eval"]
+    if accuracy > max(earlier, default=-1):
+        checkpoints.save(state, "best")
+    rows.add(step, "eval", epoch=epoch, **summary)
+    draw_curves(task.workdir)
+    say(f"epoch {epoch} test: {describe(summary, task.num_test_videos)}")
+
+
+@contextmanager
+def _signals():
+    """A list that takes the first signal that asks the process to end; a second one ends it at once."""
+    received = []
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def note(number, _):
+        received.append(number)
+        for each in watched:
+            signal.signal(each, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in watched}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

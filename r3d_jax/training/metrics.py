@@ -1,0 +1,42 @@
+"""Clip-level and video-level counts: sums over a batch, to be added over batches and divided at the end."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+TOP = (1, 5)
+
+
+def hits(logits: Float[Array, "row class"], labels: Int[Array, "row"], k: int) -> Bool[Array, "row"]:
+    """Whether the label is among the `k` largest logits of its row; ties go to the lower class."""
+    _, best = jax.lax.top_k(logits, min(k, logits.shape[-1]))
+    return (best == labels[:, None]).any(-1)
+
+
+def count(
+    view_logits: Float[Array, "video view class"],
+    video_logits: Float[Array, "video class"],
+    labels: Int[Array, "video"],
+    valid: Bool[Array, "video"],
+) -> dict[str, Array]:
+    """Sums over the valid videos: `videos`, `clips`, `loss` (cross-entropy of the videos), and hits at both levels."""
+    _, views, classes = view_logits.shape
+    clip_logits, clip_labels = view_logits.reshape(-1, classes), jnp.repeat(labels, views)
+    losses = optax.softmax_cross_entropy_with_integer_labels(video_logits, labels)
+    counts = {"videos": valid.sum(), "clips": valid.sum() * views, "loss": jnp.where(valid, losses, 0).sum()}
+    for k in TOP:
+        counts[f"video_top{k}"] = (hits(video_logits, labels, k) & valid).sum()
+        counts[f"clip_top{k}"] = (hits(clip_logits, clip_labels, k) & jnp.repeat(valid, views)).sum()
+    return counts
+
+
+def summarise(counts: dict[str, float], num_classes: int) -> dict[str, float]:
+    """Mean loss, the accuracies and their denominators; top-k is left out where there are not more classes than k."""
+    summary = {level: int(counts[level]) for level in ("videos", "clips")}
+    summary["loss"] = counts["loss"] / counts["videos"]
+    for level in ("clip", "video"):
+        for k in TOP:
+            if k < num_classes:
+                summary[f"{level}_top{k}"] = counts[f"{level}_top{k}"] / counts[f"{level}s"]
+    return summary

@@ -1,0 +1,133 @@
+"""What a run works with: its data, its network, its optimizer, and the folder that it claims."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import grain
+import jax
+import optax
+
+from r3d_jax import config as configs
+from r3d_jax.config import Config
+from r3d_jax.data.builder import VideoSet, split_rows
+from r3d_jax.data.demo import Demo
+from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
+from r3d_jax.data.ucf101 import UCF101
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier, build
+from r3d_jax.training.evaluate import make_evaluate
+from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.progress import say
+
+
+class Task(NamedTuple):
+    """What a run works with; nothing of it changes while it works."""
+
+    config: Config
+    workdir: Path
+    devices: list[jax.Device]
+    model: Classifier
+    schedule: Callable
+    tx: optax.GradientTransformation
+    train: grain.MapDataset
+    evaluate: Callable
+    num_test_videos: int
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.train.epochs * self.steps_per_epoch
+
+
+def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Callable = lambda: False) -> Task:
+    """Prepares the data and claims `workdir` for the configuration.
+
+    Raises:
+      InputError: unusable data, or a workdir that holds a run of another configuration.
+    """
+    videos = load_videos(config)
+    train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
+    _claim(config, videos.class_names, workdir)
+    num_classes = len(videos.class_names)
+    model = build(num_classes=num_classes, **asdict(config.model))
+    clip, train = config.clip, config.train
+    shape = {"frames": clip.frames, "stride": clip.stride}
+    chosen = spread_over_classes(videos.index["label"], test_rows, config.eval.videos or len(test_rows), train.seed)
+    # Padding is masked, so testing takes any batch: the next one that the devices divide.
+    eval_batch = -(-config.eval.batch_size // len(devices)) * len(devices)
+    tests = test_batches(videos, chosen, batch_size=eval_batch, views=clip.views, size=clip.test_size, **shape)
+    per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
+    optim = config.optim
+    schedule = multistep(optim.learning_rates, optim.milestones, per_epoch)
+    say(
+        f"{config.data.name} fold {config.data.fold}: {len(train_rows)} training and {len(test_rows)} test videos, "
+        f"{num_classes} classes; {per_epoch} steps an epoch on {len(devices)} {devices[0].platform} device(s)"
+    )
+    return Task(
+        config,
+        workdir,
+        devices,
+        model,
+        schedule,
+        sgd(
+            schedule,
+            momentum=optim.momentum,
+            nesterov=optim.nesterov,
+            weight_decay=optim.weight_decay,
+            decay_batch_norm=optim.decay_batch_norm,
+        ),
+        train_batches(
+            videos,
+            train_rows,
+            batch_size=train.batch_size,
+            videos_per_epoch=train.videos_per_epoch,
+            seed=train.seed,
+            sizes=clip.train_sizes,
+            crop=clip.crop,
+            flip=clip.flip,
+            **shape,
+        ),
+        make_evaluate(model, tests, devices=devices, workers=config.data.workers, num_classes=num_classes, stop=stop),
+        len(test_rows),
+        per_epoch,
+    )
+
+
+def load_videos(config: Config) -> VideoSet:
+    """The data set that the configuration names, prepared first if need be."""
+    data = config.data
+    if data.name == "demo":
+        return Demo(data_dir=data.data_dir).load()
+    builder = UCF101(source=data.source, splits=data.splits, data_dir=data.data_dir, max_broken=data.max_broken)
+    return builder.load()
+
+
+def _claim(config, class_names, workdir):
+    """Writes configuration and class names, unless they contradict what a run in `workdir` was started with."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    path, classes = workdir / "config.json", workdir / "classes.txt"
+    if path.exists():
+        old, new = configs.flatten(configs.read(path)), configs.flatten(config)
+        changed = {name: (old[name], new[name]) for name in new if _plain(old[name]) != _plain(new[name])}
+        fixed = {name: values for name, values in changed.items() if name not in configs.FREE}
+        if fixed:
+            listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
+            raise InputError(
+                f"{workdir} holds a run with another configuration:{listing}\n"
+                "use another --workdir, or the values that the run was started with"
+            )
+        for name, (before, now) in changed.items():
+            say(f"{name}: {before!r} when the run was started, {now!r} now")
+    if classes.exists() and tuple(classes.read_text().splitlines()) != class_names:
+        raise InputError(
+            f"{workdir} holds a run with other classes ({len(classes.read_text().splitlines())} there, "
+            f"{len(class_names)} now; see {classes}); use another --workdir, or the data it was started with"
+        )
+    configs.write(config, path)
+    classes.write_text("".join(f"{name}\n" for name in class_names))
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
