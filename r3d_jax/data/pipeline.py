@@ -104,7 +104,8 @@ def spread_over_classes(
 
 def _by_size(videos, rows, batch_size, size):
     """(row, valid) pairs in which every `batch_size` in a row have frames of one size once resized."""
-    sizes = [short_edge_size(videos.index["height"][row], videos.index["width"][row], size) for row in rows]
+    heights, widths = videos.index["height"][rows].tolist(), videos.index["width"][rows].tolist()
+    sizes = [short_edge_size(height, width, size) for height, width in zip(heights, widths)]
     pairs = []
     for group in sorted(set(sizes)):
         members = [row for row, its in zip(rows, sizes) if its == group]

@@ -3,9 +3,11 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped, UInt8
+import numpy as np
+from jaxtyping import Array, Float, UInt8
 
 from r3d_jax.errors import InputError
+from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head, average
 from r3d_jax.models.resnet3d import ResNet3D
 
@@ -32,7 +34,7 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(
         self,
-        clips: Float[Array, "clip time height width channel"],
+        clips: Clips,
         *,
         train: bool = False,
         axis_name: str | None = None,
@@ -72,14 +74,14 @@ def build(
     return Classifier(PRESETS[name].clone(**trunk), (head,), tuple(mean), tuple(std))
 
 
-def normalise(clips: UInt8[Array, "... channel"], *, model: Classifier) -> Float[Array, "... channel"]:
+def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classifier) -> Float[Array, "... channel"]:
     """Pixels 0 to 255 as the network takes them: over 255, less the mean, over the standard deviation."""
     scale = 1 / (255 * jnp.array(model.std, jnp.float32))
     return clips.astype(jnp.float32) * scale - jnp.array(model.mean, jnp.float32) / jnp.array(model.std, jnp.float32)
 
 
 def predict_views(
-    variables: dict, clips: UInt8[Array, "video view time height width channel"], *, model: Classifier
+    variables: dict, clips: UInt8[Array | np.ndarray, "video view time height width channel"], *, model: Classifier
 ) -> Float[Array, "video view class"]:
     """One row of logits for each view of each video (of a network with one head)."""
     _check_clips(clips)
@@ -89,7 +91,7 @@ def predict_views(
 
 
 def predict_fn(
-    variables: dict, clips: UInt8[Array, "video view time height width channel"], *, model: Classifier
+    variables: dict, clips: UInt8[Array | np.ndarray, "video view time height width channel"], *, model: Classifier
 ) -> Float[Array, "video class"]:
     """One row of logits for each video, averaged over its views: pure, to be jitted, mapped, differentiated.
 
@@ -99,7 +101,9 @@ def predict_fn(
     return average_views(predict_views(variables, clips, model=model), model=model)
 
 
-def average_views(logits: Shaped[Array, "video view class"], *, model: Classifier) -> Float[Array, "video class"]:
+def average_views(
+    logits: Float[Array | np.ndarray, "video view class"], *, model: Classifier
+) -> Float[Array, "video class"]:
     """A video's logits from those of its views, averaged as the head averages its cells."""
     head = model.heads[0]
     return average(logits, (1,), activation=head.activation, of=head.average)

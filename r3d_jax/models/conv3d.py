@@ -2,13 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+Clips = Float[Array | np.ndarray, "clip time height width channel"]
+
 
 def conv3d(
-    x: Float[Array, "clip time height width channel"],
-    kernel: Float[Array, "kt kh kw channel_per_group feature"],
+    x: Clips,
+    kernel: Float[Array | np.ndarray, "kt kh kw channel_per_group feature"],
     stride: tuple[int, int, int] = (1, 1, 1),
     *,
     padding: tuple[int, int, int] = (0, 0, 0),

@@ -5,9 +5,11 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
+from r3d_jax.models.conv3d import Clips
 
 ACTIVATIONS = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda logits: logits}
 AVERAGES = ("logits", "probabilities")
@@ -33,9 +35,7 @@ class Head(nn.Module):
     average: str = "logits"
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "clip time height width channel"], *, train: bool = False
-    ) -> Float[Array, "clip class"]:
+    def __call__(self, x: Clips, *, train: bool = False) -> Float[Array, "clip class"]:
         """One row of logits a clip.
 
         Raises:
@@ -72,7 +72,11 @@ class Head(nn.Module):
 
 
 def average(
-    logits: Float[Array, "... class"], axes: tuple[int, ...], *, activation: str = "softmax", of: str = "logits"
+    logits: Float[Array | np.ndarray, "... class"],
+    axes: tuple[int, ...],
+    *,
+    activation: str = "softmax",
+    of: str = "logits",
 ) -> Float[Array, "... class"]:
     """Mean over `axes`, as logits: of the logits, or of the probabilities and back.
 
@@ -81,7 +85,7 @@ def average(
     """
     count = math.prod(logits.shape[axis] for axis in axes)
     if of == "logits" or activation == "identity" or count == 1:
-        return logits.mean(axes)
+        return jnp.mean(logits, axes)
 
     def log_mean(log_probabilities):
         return jax.nn.logsumexp(log_probabilities, axes) - math.log(count)

@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -24,7 +25,7 @@ class BatchNorm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*axes channel"]) -> Float[Array, "*axes channel"]:
+    def __call__(self, x: Float[Array | np.ndarray, "*axes channel"]) -> Float[Array, "*axes channel"]:
         channels = x.shape[-1]
         scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
@@ -41,14 +42,14 @@ class BatchNorm(nn.Module):
         return (x * factor + (bias - mean * factor)).astype(x.dtype)
 
     def _batch_statistics(self, x):
+        """Mean and biased variance of each channel, and the number of values that they are of."""
         axes = tuple(range(x.ndim - 1))
-        count = x.size // x.shape[-1]
-        across = (lambda v: v) if self.axis_name is None or self.is_initializing() else self._mean_of_devices
-        if across is self._mean_of_devices:
-            count *= lax.axis_size(self.axis_name)
-        x = x.astype(jnp.float32)
-        mean = across(x.mean(axes))
-        return mean, across(jnp.square(x - mean).mean(axes)), count
+        shared = self.axis_name is not None and not self.is_initializing()
+        devices = lax.axis_size(self.axis_name) if shared else 1
 
-    def _mean_of_devices(self, value):
-        return lax.pmean(value, self.axis_name)
+        def mean_of(values):
+            return lax.pmean(values.mean(axes), self.axis_name) if shared else values.mean(axes)
+
+        x = x.astype(jnp.float32)
+        mean = mean_of(x)
+        return mean, mean_of(jnp.square(x - mean)), devices * x.size // x.shape[-1]

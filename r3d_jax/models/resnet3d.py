@@ -13,7 +13,7 @@ from jax.nn.initializers import variance_scaling
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.conv3d import conv3d
+from r3d_jax.models.conv3d import Clips, conv3d
 from r3d_jax.models.norm import BatchNorm
 
 RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
@@ -37,7 +37,7 @@ class Conv3D(nn.Module):
     zero: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "clip time height width channel"]) -> Float[Array, "clip t h w feature"]:
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
         features, kernel, stride, groups = self.spec
         # The reference's fan-out is features * kernel volume, whatever the number of groups.
         init = nn.initializers.zeros if self.zero else variance_scaling(2.0, "fan_out", "normal")
@@ -62,7 +62,7 @@ class Branch(nn.Module):
     zero_init: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "clip time height width channel"]) -> Float[Array, "clip t h w feature"]:
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
         for i, spec in enumerate(self.convs, start=1):
             last = self.zero_init and i == len(self.convs)
             if self.preactivated:
@@ -89,7 +89,7 @@ class Block(nn.Module):
     zero_init: bool
 
     @nn.compact
-    def __call__(self, x: Float[Array, "clip time height width channel"]) -> Float[Array, "clip t h w feature"]:
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
         features = self.convs[-1].features
         branch = partial(Branch, norm=self.norm, leading=self.leading)
         residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)
@@ -141,7 +141,7 @@ class ResNet3D(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Float[Array, "clip time height width channel"],
+        x: Clips,
         *,
         train: bool = False,
         names: tuple[str, ...] = (),

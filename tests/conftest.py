@@ -1,0 +1,76 @@
+"""Two virtual CPU devices, a compilation cache, shapes checked in every call, and what many tests share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+install_import_hook("r3d_jax", "beartype.beartype")
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from r3d_jax.data.demo import Demo  # noqa: E402
+
+DATA = Path(os.environ.get("R3D_JAX_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def devices():
+    assert jax.device_count() == 2
+    return jax.devices()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where this session's data sets are prepared."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def demo_videos(data_dir):
+    """The demo data set, drawn once."""
+    return Demo(data_dir=str(data_dir)).load()
+
+
+@pytest.fixture(scope="session")
+def ucf101_mini():
+    """A folder of 77 real UCF-101 videos with the official split files."""
+    folder = DATA / "ucf101_mini"
+    if not folder.is_dir():
+        pytest.skip(f"no real videos in {DATA} (R3D_JAX_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def main():
+    """`python main.py ...` in a process of its own: (exit status, what it printed on both streams)."""
+
+    def run(*arguments, **environment):
+        command = [sys.executable, "-W", "error", "main.py", *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
+        return done.returncode, done.stdout
+
+    return run

@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+from seeded import case_of
+
+from r3d_jax.data.clips import test_clips as views_of
+from r3d_jax.data.clips import train_clip
+
+ROWS = case_of("protocol")["uniform_clip_starts"]["rows"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['frames']}/{row['frames_per_clip']}")
+def test_ten_clips_start_where_the_reference_starts_them(row):
+    clips = views_of(row["frames"], views=row["clips"], frames=row["frames_per_clip"], stride=1)
+    assert clips[:, 0].tolist() == row["starts"]
+    np.testing.assert_array_equal(clips, clips[:, :1] + np.arange(row["frames_per_clip"]))
+
+
+def test_a_training_clip_starts_anywhere_it_fits(rng):
+    starts = {int(train_clip(12, rng, frames=4, stride=3)[0]) for _ in range(200)}
+    assert starts == {0, 1, 2}
+
+
+def test_the_stride_is_between_frames(rng):
+    np.testing.assert_array_equal(train_clip(10, rng, frames=4, stride=3), [0, 3, 6, 9])
+    np.testing.assert_array_equal(views_of(11, views=2, frames=4, stride=3), [[0, 3, 6, 9], [1, 4, 7, 10]])
+
+
+def test_a_short_video_loops(rng):
+    np.testing.assert_array_equal(train_clip(3, rng, frames=8, stride=1), [0, 1, 2, 0, 1, 2, 0, 1])
+    np.testing.assert_array_equal(views_of(1, views=2, frames=3, stride=2), [[0, 0, 0], [0, 0, 0]])

@@ -1,0 +1,57 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from r3d_jax.models.head import Head, average
+
+VARIABLES = {"params": {"kernel": np.eye(3, dtype=np.float32), "bias": np.array([0, 0, 1], np.float32)}}
+
+
+def test_logits_of_all_cells_of_the_pooled_grid_are_averaged(rng):
+    x = rng.standard_normal((2, 1, 3, 4, 3), np.float32)
+    cells = [x[:, :, i : i + 2, j : j + 2].mean((1, 2, 3)) for i in range(2) for j in range(3)]
+    logits = Head(3, pool=(1, 2, 2)).apply(VARIABLES, x)
+    np.testing.assert_allclose(logits, np.mean(cells, 0) + np.array([0, 0, 1]), rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_pool_the_whole_grid_is_one_cell(rng):
+    x = rng.standard_normal((2, 2, 3, 4, 3), np.float32)
+    logits = Head(3).apply(VARIABLES, x)
+    np.testing.assert_allclose(logits, x.mean((1, 2, 3)) + np.array([0, 0, 1]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation, function", [("softmax", jax.nn.softmax), ("sigmoid", jax.nn.sigmoid)])
+def test_averaged_probabilities_come_back_as_logits(rng, activation, function):
+    logits = rng.standard_normal((2, 5, 4), np.float32)
+    mean = average(logits, (1,), activation=activation, of="probabilities")
+    np.testing.assert_allclose(function(mean), function(logits).mean(1), rtol=1e-5)
+
+
+def test_dropout_draws_in_training_only(rng):
+    x = rng.standard_normal((2, 1, 1, 1, 3), np.float32)
+    head = Head(3, dropout=0.5)
+    first, second = (head.apply(VARIABLES, x, train=True, rngs={"dropout": jax.random.key(i)}) for i in (0, 1))
+    assert not np.allclose(first, second)
+    np.testing.assert_array_equal(head.apply(VARIABLES, x), head.apply(VARIABLES, x))
+
+
+def test_weights_start_in_pytorchs_uniform_range():
+    params = Head(101).init(jax.random.key(0), jnp.zeros((1, 1, 1, 1, 512)))["params"]
+    bound = 1 / np.sqrt(512)
+    for values in params.values():
+        assert np.abs(values).max() <= bound and np.abs(values).max() > 0.9 * bound
+
+
+@pytest.mark.parametrize(
+    "head, train, message",
+    [
+        (Head(3, pool=(1, 2, 2)), True, r"one cell.*\(1, 2, 2\)\) over the \(1, 3, 4\) grid.* gives 1 x 2 x 3 cells"),
+        (Head(3, pool=(2, 2, 2)), False, r"`pool` \(=\(2, 2, 2\)\) is larger than the \(1, 3, 4\) grid"),
+        (Head(3, activation="tanh"), False, "`activation` .='tanh'. must be one of softmax, sigmoid, identity"),
+        (Head(3, average="median"), False, "`average` .='median'. must be one of logits, probabilities"),
+    ],
+)
+def test_what_cannot_work_is_refused(head, train, message):
+    with pytest.raises(ValueError, match=message):
+        head.apply(VARIABLES, jnp.zeros((1, 1, 3, 4, 3)), train=train)
