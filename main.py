@@ -32,12 +32,20 @@ def main(argv):
 
 def parse(argv):
     try:
-        for argument in argv[1:]:
+        for argument, following in zip(argv[1:], [*argv[2:], ""]):
             if field := re.match(r"--?config\.([\w.]+)", argument):
                 check_field(field[1])
+            if file := re.match(r"--?config(?:=(.+))?$", argument):
+                _check_file(file[1] or following)
         return flags.FLAGS(argv)
     except (InputError, flags.Error, AttributeError, TypeError) as error:
         sys.exit(f"error: {error}")
+
+
+def _check_file(name):
+    if not Path(name).is_file():
+        known = ", ".join(str(path) for path in sorted(Path("configs").glob("*.py")))
+        raise InputError(f"no config file {name!r}; there are {known or 'none in configs/'}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+# Two devices; and half the time to compile, for programs that run for milliseconds.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
@@ -61,7 +62,7 @@ def main():
     """`python main.py ...` in a process of its own: (exit status, what it printed on both streams)."""
 
     def run(*arguments, **environment):
-        command = [sys.executable, "-W", "error", "main.py", *map(str, arguments)]
+        command = [sys.executable, "main.py", *map(str, arguments)]
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -74,3 +75,12 @@ def main():
         return done.returncode, done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_run(main, data_dir, demo_videos, tmp_path_factory):
+    """A finished run of tests/tiny.py, to be copied: its folder and what it printed."""
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    status, printed = main("--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={run}")
+    assert status == 0, printed
+    return run, printed

@@ -13,7 +13,7 @@ def frames_of(count, height=32, width=48):
     frames = rng.integers(0, 40, (count, height, width, 3), np.uint8)
     for i, frame in enumerate(frames):
         left = (3 * i) % (width - 8)
-        frame[8:16, left : left + 8] = 220 - i
+        frame[8:16, left : left + 8] = 220 - i % 100
     return frames
 
 

@@ -125,6 +125,8 @@ def _splits_folder(source, splits=""):
 
 def _download(dl_manager):
     try:
+        for url in (VIDEOS_URL, SPLITS_URL):  # TFDS tries a dead link again for minutes; ask once, first
+            requests.head(url, timeout=20, allow_redirects=True).raise_for_status()
         paths = dl_manager.download({"videos": VIDEOS_URL, "splits": SPLITS_URL})
     except (requests.RequestException, tfds.download.DownloadError, OSError) as error:
         raise InputError(f"UCF-101 cannot be downloaded ({_first_line(error)}); {_BY_HAND}") from error

@@ -25,9 +25,7 @@ class Checkpoints:
     def __init__(self, folder: Path):
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that only clusters need
         self._managers = {
-            kind: ocp.CheckpointManager(
-                (folder / kind).absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=count)
-            )
+            kind: _manager(folder / kind, ocp.CheckpointManagerOptions(max_to_keep=count))
             for kind, count in KEPT.items()
         }
 
@@ -68,10 +66,14 @@ def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | No
     """
     if not (folder / kind).is_dir():
         return None
-    options = ocp.CheckpointManagerOptions(read_only=True)
-    with ocp.CheckpointManager((folder / kind).absolute(), options=options) as manager:
+    with _manager(folder / kind, ocp.CheckpointManagerOptions(read_only=True)) as manager:
         found = _restore_newest(manager, {"variables": like})
     return found and found["variables"]
+
+
+def _manager(folder, options):
+    handlers = {item: ocp.StandardCheckpointHandler() for item in ("variables", "rest")}
+    return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
 def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
@@ -127,7 +129,8 @@ def _report_damage(manager, step, steps, error):
     older = [other for other in steps if other < step]
     then = f"falling back to the one of step {older[0]}" if older else "there is no older one"
     path = manager.directory / str(step)
-    print(f"The checkpoint {path} is damaged ({type(error).__name__}); {then}", flush=True)
+    reason = str(error).partition("\n")[0][:100] or type(error).__name__
+    print(f"The checkpoint {path} is damaged ({reason}); {then}", flush=True)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import jax
 
 from r3d_jax.data.pipeline import read_ahead
-from r3d_jax.training.metrics import summarise
+from r3d_jax.training.metrics import TOP, summarise
 from r3d_jax.training.progress import Progress
 from r3d_jax.training.steps import eval_step, pmap, split_over
 
@@ -33,12 +33,12 @@ def make_evaluate(model, batches, *, devices, workers, num_classes, stop=lambda:
     return evaluate
 
 
-def describe(summary: dict[str, float], num_videos: int) -> str:
+def describe(summary: dict[str, int | float], num_videos: int) -> str:
     """One line: both levels, with their denominators; `num_videos` are in the split."""
-    subset = f" (of {num_videos} in the split)" if num_videos > summary["videos"] else ""
-    parts = [
-        ", ".join(f"top-{k} {summary[f'{level}_top{k}']:.2%}" for k in (1, 5) if f"{level}_top{k}" in summary)
-        + f" of {summary[f'{level}s']:,} {level}s"
-        for level in ("video", "clip")
-    ]
-    return f"{parts[0]}{subset}; {parts[1]}; loss {summary['loss']:.4f}"
+    parts = []
+    for level in ("video", "clip"):
+        tops = ", ".join(f"top-{k} {summary[f'{level}_top{k}']:.2%}" for k in TOP if f"{level}_top{k}" in summary)
+        parts.append(f"{level}-level {tops} of {summary[f'{level}s']:,} {level}s")
+    if summary["videos"] < num_videos:
+        parts[0] += f" (drawn from {num_videos:,})"
+    return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"

@@ -31,7 +31,7 @@ def count(
     return counts
 
 
-def summarise(counts: dict[str, float], num_classes: int) -> dict[str, float]:
+def summarise(counts: dict[str, float], num_classes: int) -> dict[str, int | float]:
     """Mean loss, the accuracies and their denominators; top-k is left out where there are not more classes than k."""
     summary = {level: int(counts[level]) for level in ("videos", "clips")}
     summary["loss"] = counts["loss"] / counts["videos"]

@@ -9,7 +9,7 @@ from shapes import unchecked_shapes
 
 from r3d_jax.models.classifier import average_views, build, init_variables, normalise, predict_fn, predict_views
 
-TINY = {"planes": 4, "stem_planes": 4}
+TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 
 
 @pytest.fixture(scope="module")

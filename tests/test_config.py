@@ -1,0 +1,71 @@
+import pytest
+
+from r3d_jax.config import ClipConfig, Config, check, check_field, flatten, read, write
+from r3d_jax.errors import InputError
+
+
+def changed(name, value):
+    section, field = name.split(".")
+    config = Config()
+    setattr(getattr(config, section), field, value)
+    return config
+
+
+def test_the_defaults_are_sound_and_come_back_from_a_file(tmp_path):
+    check(Config(), 1)
+    config = changed("clip.train_sizes", (130, 150))
+    write(config, tmp_path / "config.json")
+    assert read(tmp_path / "config.json") == config
+    assert flatten(config)["clip.train_sizes"] == (130, 150)
+
+
+def test_a_file_that_is_no_configuration_is_named(tmp_path):
+    for text in ("[", '{"train": {"epoch": 3}}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(InputError, match=r"config.json is not the configuration of a run of this version"):
+            read(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, demo"),
+        ("clip.train_sizes", ("a", "b"), "`clip.train_sizes` (=('a', 'b')) must be of type tuple[int, int]"),
+        ("clip.train_sizes", (128, 160, 3), "must be of type tuple[int, int]"),
+        ("clip.train_sizes", (160, 128), "`clip.train_sizes` (=(160, 128)) must rise from at least `clip.crop` (=112)"),
+        ("clip.train_sizes", (100, 128), "must rise from at least `clip.crop` (=112)"),
+        ("clip.frames", 0, "`clip.frames` (=0) must be at least 1"),
+        ("clip.flip", 1.5, "`clip.flip` (=1.5) must be a probability"),
+        ("model.dropout", 1.0, "`model.dropout` (=1.0) must be at least 0 and below 1"),
+        ("train.epochs", 2.5, "`train.epochs` (=2.5) must be of type int"),
+        ("train.epochs", True, "`train.epochs` (=True) must be of type int"),
+        ("train.sync_batch_norm", "no", "`train.sync_batch_norm` (='no') must be of type bool"),
+        ("train.batch_size", 5, "`train.batch_size` (=5) must be divisible by the 2 devices; try 4"),
+        ("train.batch_size", 1, "`train.batch_size` (=1) must be divisible by the 2 devices; try 2"),
+        ("optim.learning_rates", (0.1,), "must have one value more than `optim.milestones` (=(20, 40))"),
+        ("optim.milestones", (40, 20), "`optim.milestones` (=(40, 20)) must be rising epochs from 1"),
+        ("optim.weight_decay", -1, "`optim.weight_decay` (=-1) must be at least 0"),
+        ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_value(name, value, message):
+    with pytest.raises(InputError) as error:
+        check(changed(name, value), 2)
+    assert message in str(error.value)
+
+
+def test_nesterov_needs_a_momentum():
+    config = changed("optim.momentum", 0.0)
+    config.optim.nesterov = True
+    with pytest.raises(InputError, match="needs a momentum"):
+        check(config, 1)
+
+
+def test_unknown_names_are_answered_with_the_known_ones():
+    check_field("clip.frames")
+    with pytest.raises(InputError, match="no config section 'clips'; there are data, clip, model"):
+        check_field("clips.frames")
+    with pytest.raises(InputError, match=r"no config field 'clip.frame'; `clip` has frames, stride"):
+        check_field("clip.frame")
+    with pytest.raises(AttributeError):
+        ClipConfig().frame = 3

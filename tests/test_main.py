@@ -1,0 +1,206 @@
+"""What a user does and sees, through main.py alone: the demo from nothing, and what bad input gets."""
+
+import json
+import re
+import shutil
+from functools import partial
+
+import jax
+import matplotlib.image
+import numpy as np
+import pytest
+
+import r3d_jax
+from r3d_jax.data.builder import split_rows
+from r3d_jax.data.pipeline import test_batches as batches_of_views
+from r3d_jax.training.record import read
+
+
+@pytest.fixture(scope="module")
+def demo(main, data_dir, demo_videos, tmp_path_factory):
+    """The README's demo command: the run folder and what it printed."""
+    run = tmp_path_factory.mktemp("runs") / "demo"
+    status, printed = main(
+        "--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}", XLA_FLAGS=""
+    )
+    assert status == 0, printed
+    return run, printed
+
+
+def test_the_demo_tells_motions_apart(demo):
+    run, printed = demo
+    last = [row for row in read(run) if row["kind"] == "eval"][-1]
+    assert last["videos"] == 192 and last["clips"] == 1920
+    assert last["video_top1"] >= 0.9
+    assert re.search(r"epoch 12 test: video-level top-1 9\d\.\d\d%, top-5 .* of 192 videos; clip-level top-1", printed)
+
+
+def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
+    loaded = r3d_jax.load(demo[0])
+    rows = split_rows(demo_videos, 1, "test")
+    views = {"views": 10, "frames": 8, "stride": 1, "size": loaded.test_size}
+    batches = batches_of_views(demo_videos, rows, batch_size=48, **views)
+    predict = jax.jit(partial(r3d_jax.predict_fn, model=loaded.model))
+    rng = np.random.default_rng(0)
+    right = {"in order": 0, "shuffled": 0}
+    for k in range(len(batches)):
+        clips, label = batches[k]["clips"], batches[k]["label"]
+        shuffled = np.stack([[clip[rng.permutation(8)] for clip in video] for video in clips])
+        for name, each in (("in order", clips), ("shuffled", shuffled)):
+            right[name] += int((predict(loaded.variables, each).argmax(-1) == label).sum())
+    assert right["in order"] >= 0.9 * len(rows)
+    assert right["shuffled"] < 0.3 * len(rows)
+
+
+def test_a_run_folder_holds_all_that_is_promised(demo):
+    run, _ = demo
+    config = json.loads((run / "config.json").read_text())
+    assert config["data"]["name"] == "demo" and config["train"]["seed"] == 0
+    assert (run / "classes.txt").read_text().split()[:2] == ["walk_right", "walk_left"]
+    assert {row["kind"] for row in read(run)} == {"train", "eval"}
+    assert list((run / "tensorboard").glob("events*"))
+    assert matplotlib.image.imread(run / "curves.png").shape[2] == 4
+    assert (run / "checkpoints" / "last" / "576").is_dir() and list((run / "checkpoints" / "best").iterdir())
+    train = [row for row in read(run) if row["kind"] == "train"]
+    assert {"loss", "accuracy", "learning_rate", "clips_per_second", "data_wait", "epoch"} <= set(train[0])
+    assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
+
+
+def test_a_finished_run_is_tested_again_and_says_so(demo, main, data_dir):
+    run, printed = demo
+    before = (run / "metrics.jsonl").read_text()
+    status, again = main("--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}")
+    assert status == 0 and "This run is finished (12 epochs)" in again
+    result = re.search(r"epoch 12 test: (.*); loss", printed)[1]
+    assert f"test: {result}" in again
+    assert (run / "metrics.jsonl").read_text() == before
+
+
+def test_three_lines_use_a_trained_run(demo, demo_videos):
+    run, _ = demo
+    rows = split_rows(demo_videos, 1, "test")
+    batch = batches_of_views(demo_videos, rows, batch_size=4, views=10, frames=8, stride=1, size=32)[0]
+    clips = batch["clips"]
+
+    model, variables, class_names, *_ = r3d_jax.load(run)
+    predict = jax.jit(partial(r3d_jax.predict_fn, model=model))
+    logits = predict(variables, clips)
+
+    assert logits.shape == (4, 8) and len(class_names) == 8
+    best = r3d_jax.load(run, "best").variables
+    assert jax.tree.structure(best) == jax.tree.structure(variables)
+
+
+@pytest.fixture
+def tiny(main, data_dir, demo_videos, tmp_path):
+    return partial(
+        main, "--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={tmp_path / 'run'}"
+    )
+
+
+def test_the_denominator_of_a_drawn_test_set_is_printed(tiny_run):
+    assert "of 5 videos (drawn from 192); clip-level" in tiny_run[1]
+
+
+def test_a_config_file_with_an_unknown_field_gets_one_message(main, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from r3d_jax.config import *\ndef get_config():\n    return Config(train=TrainConfig(epoch=3))\n")
+    refused(main(f"--config={file}", f"--workdir={tmp_path / 'run'}"), "unexpected keyword argument 'epoch'")
+
+
+def refused(outcome, *parts):
+    """One message, no stack trace."""
+    status, printed = outcome
+    assert status in (1, 2), printed
+    assert "Traceback" not in printed and "error: " in printed
+    for part in parts:
+        assert part in printed
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--config.train.epoch=3"], "no config field 'train.epoch'; `train` has epochs, batch_size"),
+        (["--config.train.epochs=many"], "invalid literal for int() with base 10: 'many'"),
+        (["--config.train.batch_size=5"], "`train.batch_size` (=5) must be divisible by the 2 devices; try 4"),
+        (["--config.clip.train_sizes=(40,40)", "--config.clip.crop=40"], "a training clip must pool to one cell"),
+        (["train"], "unknown argument 'train'"),
+        (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
+    ],
+)
+def test_bad_settings_get_one_message(tiny, arguments, message):
+    refused(tiny(*arguments), message)
+
+
+def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
+    (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
+    (tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"")
+    flags = (f"--config.data.source={tmp_path}", f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
+    refused(main("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits=FOLDER")
+
+
+def test_no_data_and_no_network_gets_one_message(main, tmp_path):
+    flags = (f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
+    unrar = tmp_path / "bin" / "unrar"
+    unrar.parent.mkdir()
+    unrar.write_text("#!/bin/sh\n")
+    unrar.chmod(0o755)
+    no_network = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": f"{unrar.parent}:/usr/bin:/bin"}
+    outcome = main("--config=configs/ucf101.py", *flags, **no_network)
+    refused(outcome, "UCF-101 cannot be downloaded", "--config.data.source=FOLDER")
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--config.model.planes=8", "model.planes: 4 there, 8 now"),
+        ("--config.train.batch_size=8", "train.batch_size: 4 there, 8 now"),
+    ],
+)
+def test_a_workdir_with_another_run_is_refused_and_left_alone(tiny, tiny_run, tmp_path, flag, message):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    refused(tiny(flag), "holds a run with another configuration", message, "use another --workdir")
+    assert (tmp_path / "run" / "config.json").read_text() == (tiny_run[0] / "config.json").read_text()
+
+
+def test_a_workdir_with_other_classes_is_refused(tiny, tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    (tmp_path / "run" / "classes.txt").write_text("Archery\nBowling\n")
+    refused(tiny(), "holds a run with other classes (2 there, 8 now")
+
+
+def test_a_checkpoint_of_another_network_is_refused(tiny, tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["model"]["planes"] = 8
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    refused(tiny("--config.model.planes=8"), "is of another network", "use another --workdir")
+
+
+def test_a_run_goes_on_when_epochs_are_added(tiny, tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    status, printed = tiny("--config.train.epochs=4")
+    assert status == 0 and "train.epochs: 3 when the run was started, 4 now" in printed
+    assert "Resuming" in printed and "epoch 4 test:" in printed
+
+
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tiny, tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints" / "last" / "24").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    status, printed = tiny()
+    assert status == 0 and "24 is damaged" in printed and "falling back to the one of step 23" in printed
+    assert "Traceback" not in printed and "epoch 3 test:" in printed
+
+
+def test_a_folder_without_a_run_cannot_be_loaded(tmp_path):
+    with pytest.raises(ValueError, match=r"no run in .*; name a folder that main.py made"):
+        r3d_jax.load(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_cannot_be_loaded(tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    with pytest.raises(ValueError, match="has no checkpoint yet"):
+        r3d_jax.load(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"`checkpoint` .='first'. must be one of last, best"):
+        r3d_jax.load(tmp_path / "run", "first")

@@ -1,0 +1,75 @@
+"""Stopped anywhere by anything, a run ends where an uninterrupted one ends, bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from r3d_jax.models.classifier import build
+from r3d_jax.training.checkpoint import Checkpoints
+from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.record import read
+from r3d_jax.training.steps import init_state
+
+ROOT = Path(__file__).parents[1]
+TOTAL = 24
+SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP]
+
+
+def final_state(workdir):
+    model = build("r3d_18", 8, planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
+    tx = sgd(multistep([0.02, 0.002], [2], 8), momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        return jax.device_get(checkpoints.restore(init_state(model, tx, 1, (4, 16, 16, 3))))
+
+
+def steps_in(workdir):
+    return max((row["step"] for row in read(workdir)), default=0)
+
+
+def start(workdir, data_dir):
+    command = [sys.executable, "main.py", "--config=tests/tiny.py", f"--workdir={workdir}"]
+    command.append(f"--config.data.data_dir={data_dir}")
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_five_interruptions_leave_no_trace(tiny_run, data_dir, tmp_path):
+    chance = random.Random(os.environ.get("R3D_JAX_TEST_SEED", "1"))
+    done = 0
+    for number in SIGNALS:
+        # Somewhere in the next few steps, so that five interruptions fit into the run.
+        target = done + chance.randint(1, 3)
+        resumable = any((tmp_path / "checkpoints" / "last").glob("[0-9]*"))
+        process = start(tmp_path, data_dir)
+        while steps_in(tmp_path) < target and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=300)
+        if number == signal.SIGKILL:
+            assert process.returncode == -number, printed
+        else:
+            assert process.returncode == 128 + number, printed
+            assert f"Stopped by {number.name}; the same command resumes this run." in printed
+        assert ("Resuming" in printed) == resumable or number == signal.SIGKILL, printed
+        done = steps_in(tmp_path)
+        assert done < TOTAL, "the run was over before it was interrupted"
+    process = start(tmp_path, data_dir)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "Resuming" in printed, printed
+    expected, found = final_state(tiny_run[0]), final_state(tmp_path)
+    assert int(expected.step) == int(found.step) == TOTAL
+    differing = jax.tree.map(lambda a, b: not np.array_equal(a, b), expected, found)
+    assert not any(jax.tree.leaves(differing)), differing
+    timings = ("clips_per_second", "data_wait")
+    rows = [
+        [{k: v for k, v in row.items() if k not in timings} for row in read(run)] for run in (uninterrupted, tmp_path)
+    ]
+    assert rows[0] == rows[1]

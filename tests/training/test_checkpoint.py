@@ -1,0 +1,98 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from r3d_jax.errors import InputError
+from r3d_jax.training.checkpoint import Checkpoints, restore_variables
+from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.steps import TrainState, replicate
+
+TX = sgd(multistep([0.1, 0.01], [2], 3), momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
+
+
+def state(step, features=4):
+    draw = jax.random.normal(jax.random.key(step), (3, features))
+    params = {"heads_0": {"kernel": draw, "bias": draw[0]}, "trunk": {"bn1": {"scale": draw[1], "bias": draw[2]}}}
+    opt_state = jax.tree.map(lambda x: x + step, TX.init(params))
+    return TrainState(jnp.array(step, jnp.int32), params, {"bn1": {"mean": draw[0]}}, opt_state)
+
+
+def same(first, second):
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, jax.device_get(first), jax.device_get(second))))
+
+
+def save(folder, *steps, kind="last"):
+    for step in steps:
+        with Checkpoints(folder) as checkpoints:
+            checkpoints.save(state(step), kind)
+
+
+def cut(folder, step):
+    """Halves every file of the arrays, as a full disk would."""
+    files = [path for path in (folder / "last" / str(step)).rglob("d/*") if path.is_file()]
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_what_was_saved_comes_back_bit_for_bit_on_every_device(tmp_path, devices):
+    save(tmp_path, 5)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(replicate(state(0), devices))
+    assert same(restored, state(5))
+    assert all(leaf.sharding.device_set == set(devices) for leaf in jax.tree.leaves(restored))
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+    save(tmp_path, 1, 2, 3, 4)
+    save(tmp_path, 1, 3, kind="best")
+    kept = {kind: sorted(path.name for path in (tmp_path / kind).iterdir()) for kind in ("last", "best")}
+    assert kept == {"last": ["3", "4"], "best": ["3"]}
+    for kind, step in (("last", 4), ("best", 3)):
+        assert same(restore_variables(tmp_path, state(0).variables, kind), state(step).variables)
+
+
+def test_saving_a_step_again_does_nothing(tmp_path):
+    save(tmp_path, 7, 7)
+    assert [path.name for path in (tmp_path / "last").iterdir()] == ["7"]
+
+
+def test_nothing_saved_is_none(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(state(0)) is None
+    assert restore_variables(tmp_path / "none", state(0).variables) is None
+
+
+def test_a_checkpoint_that_was_cut_short_gives_way_to_the_one_before(tmp_path, capsys):
+    save(tmp_path, 3, 6)
+    cut(tmp_path, 6)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same(checkpoints.restore(state(0)), state(3))
+    captured = capsys.readouterr()
+    assert "last/6 is damaged" in captured.out and "falling back to the one of step 3" in captured.out
+    assert (tmp_path / "last" / "6").exists()
+
+
+def test_with_no_sound_checkpoint_left_training_does_not_start_over_unasked(tmp_path):
+    save(tmp_path, 3, 6)
+    cut(tmp_path, 3)
+    cut(tmp_path, 6)
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(InputError, match=r"no checkpoint in .* can be read"),
+    ):
+        checkpoints.restore(state(0))
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    save(tmp_path, 3)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(
+            InputError, match=r"last/3 is of another network: .*float32\[4\] there and float32\[5\] here"
+        ):
+            checkpoints.restore(state(0, features=5))
+        half = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.dtype == jnp.float32 else x, state(0))
+        with pytest.raises(InputError, match=r"another network: .*float32\[4\] there and bfloat16\[4\] here"):
+            checkpoints.restore(half)

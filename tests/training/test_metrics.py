@@ -1,0 +1,41 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from seeded import case_of
+
+from r3d_jax.training.metrics import count, hits, summarise
+
+METERS = case_of("protocol")["meters"]
+
+
+def test_both_levels_are_the_references():
+    views = METERS["clips_per_video"]
+    probabilities = jnp.array(METERS["probabilities"], jnp.float32).reshape(-1, views, 6)
+    labels = jnp.array(METERS["labels"][::views])
+    counts = count(probabilities, probabilities.mean(1), labels, jnp.ones(len(labels), bool))
+    summary = summarise({name: float(value) for name, value in counts.items()}, 6)
+    for level in ("clip", "video"):
+        for k in (1, 5):
+            expected = METERS[f"{level}_accuracy"][f"top_{k}"]
+            assert summary[f"{level}_top{k}"] == pytest.approx(expected, abs=1e-6), (level, k)
+    assert (summary["videos"], summary["clips"]) == (4, 12)
+
+
+def test_padding_counts_nowhere(rng):
+    logits = jnp.array(rng.standard_normal((5, 2, 7), np.float32))
+    labels, valid = jnp.arange(5), jnp.array([True, True, False, True, False])
+    padded = count(logits, logits.mean(1), labels, valid)
+    kept = np.flatnonzero(valid)
+    bare = count(logits[kept], logits[kept].mean(1), labels[kept], jnp.ones(3, bool))
+    for name in bare:
+        np.testing.assert_allclose(padded[name], bare[name], rtol=1e-6)
+
+
+def test_a_tie_is_a_hit_for_the_lower_class_only():
+    logits, labels = jnp.zeros((2, 4)), jnp.array([0, 3])
+    assert hits(logits, labels, 1).tolist() == [True, False]
+
+
+def test_top_k_of_too_few_classes_is_left_out():
+    counts = dict.fromkeys(("videos", "clips", "loss", "video_top1", "video_top5", "clip_top1", "clip_top5"), 1.0)
+    assert "video_top5" not in summarise(counts, 5) and "video_top5" in summarise(counts, 6)

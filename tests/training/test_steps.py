@@ -1,0 +1,137 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from seeded import case, clips, tensor, variables
+
+from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.training import steps
+from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.steps import (
+    TrainState,
+    eval_step,
+    init_state,
+    pmap,
+    replicate,
+    split_over,
+    train_step,
+)
+
+GOLDEN = build("r3d_18", 5, planes=4, stem_planes=4)
+SMALL = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
+MODEL = build("r3d_18", 5, **SMALL)
+TX = sgd(multistep([0.1], [], 1), momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=False)
+STATIC = {"model": MODEL, "tx": TX, "seed": 0}
+
+
+def run(state, batches, devices, **static):
+    """The state after, and the metrics of, a step on each of `batches`."""
+    state, compiled, metrics = replicate(state, devices), None, []
+    for batch in batches:
+        batch = split_over(batch, devices)
+        compiled = compiled or pmap(train_step, state, batch, devices=devices, **STATIC | static)
+        state, numbers = compiled(state, batch)
+        metrics.append(numbers)
+    return state, metrics
+
+
+@pytest.fixture
+def batches(rng):
+    return [
+        {"clip": rng.integers(0, 256, (8, 4, 32, 32, 3), np.uint8), "label": np.arange(8, dtype=np.int32) % 5}
+        for _ in range(3)
+    ]
+
+
+@pytest.fixture(scope="module")
+def start():
+    return init_state(MODEL, TX, 0, (4, 32, 32, 3))
+
+
+def close(found, expected, rtol):
+    """Relative to the largest value of each array."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(expected):
+        other = found
+        for key in path:
+            other = other[getattr(key, "key", getattr(key, "idx", None))]
+        scale = max(np.abs(leaf).max(), 1e-6)
+        assert np.abs(other - leaf).max() <= rtol * scale, jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_three_steps_are_the_references(count, devices, monkeypatch):
+    monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
+    options, expected = case("classy_tiny_basic_train")
+    weights = variables({n: tensor(n, shape) for n, shape in options["shapes"].items()})
+    weights = jax.tree.map(jnp.asarray, weights)
+    state = TrainState(jnp.zeros((), jnp.int32), weights["params"], weights["batch_stats"], TX.init(weights["params"]))
+    batch = {"clip": clips(options), "label": np.array(options["train"]["labels"], np.int32)}
+    state, metrics = run(state, [batch] * 3, devices[:count], model=GOLDEN)
+    np.testing.assert_allclose([numbers["loss"] for numbers in metrics], expected["losses"], rtol=1e-4)
+    after = {name.removeprefix("after/"): value for name, value in expected.items() if name.startswith("after/")}
+    close(jax.device_get(state.variables), variables(after), 1e-4)
+    assert int(state.step) == 3
+
+
+def test_two_devices_are_one_on_the_same_batch(start, batches, devices):
+    one, losses = run(start, batches, devices[:1])
+    two, same = run(start, batches, devices)
+    close(jax.device_get(two.variables), jax.device_get(one.variables), 1e-5)
+    np.testing.assert_allclose([m["loss"] for m in same], [m["loss"] for m in losses], rtol=1e-5)
+
+
+def test_batch_norm_can_stay_local_to_a_device(start, batches, devices):
+    shared, _ = run(start, batches[:1], devices)
+    local, _ = run(start, batches[:1], devices, sync_batch_norm=False)
+    differences = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *map(jax.device_get, (shared, local)))
+    assert max(jax.tree.leaves(differences.batch_stats)) > 1e-4
+
+
+def test_a_step_is_a_function_of_its_arguments(start, batches, devices):
+    first, _ = run(start, batches, devices)
+    second, _ = run(start, batches, devices)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *map(jax.device_get, (first, second)))))
+
+
+def test_dropout_differs_between_steps_and_seeds(start, batches, devices):
+    dropping = {"model": build("r3d_18", 5, dropout=0.5, **SMALL)}
+    later = start._replace(step=jnp.ones((), jnp.int32))
+    losses = [
+        run(state, batches[:1], devices, **dropping, seed=seed)[1][0]["loss"].item()
+        for state, seed in ((start, 0), (start, 0), (later, 0), (start, 1))
+    ]
+    assert losses[0] == losses[1] and len(set(losses)) == 3
+
+
+@pytest.fixture(scope="module")
+def tested():
+    """Seven videos and a network that tells them apart."""
+    rng = np.random.default_rng(1)
+    videos = {
+        "clips": rng.integers(0, 256, (7, 3, 4, 32, 40, 3), np.uint8),
+        "label": rng.integers(0, 5, 7).astype(np.int32),
+        "valid": np.ones(7, bool),
+    }
+    return videos, init_variables(MODEL, jax.random.key(3), (4, 32, 32, 3))
+
+
+def evaluate(videos, weights, devices, batch_size):
+    totals, compiled = {}, None
+    weights = replicate(weights, devices)
+    for first in range(0, 7, batch_size):
+        rows = np.arange(first, first + batch_size)
+        batch = {name: values[rows % 7] for name, values in videos.items()} | {"valid": rows < 7}
+        batch = split_over(batch, devices)
+        compiled = compiled or pmap(eval_step, weights, batch, devices=devices, model=MODEL)
+        for name, value in compiled(weights, batch).items():
+            totals[name] = totals.get(name, 0) + value.item()
+    return totals
+
+
+def test_seven_videos_in_batches_of_four_on_two_devices_count_as_one_at_a_time(tested, devices):
+    videos, weights = tested
+    expected = evaluate(videos, weights, devices[:1], 1)
+    found = evaluate(videos, weights, devices, 4)
+    assert found["videos"] == 7 and found["clips"] == 21
+    assert found.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-5)
+    assert found == expected
