@@ -128,7 +128,11 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         if not self.is_prepared():
             tfds.disable_progress_bar()  # its bars count files twice; the one of `_probe_all` tells the truth
-            self.download_and_prepare()
+            try:
+                self.download_and_prepare()
+            except OSError:  # another process that prepared the same was faster
+                if not Path(self.data_dir).is_dir():
+                    raise
             for folder in Path(self.data_dir).glob("unpacked-*"):
                 shutil.rmtree(folder)
         metadata = self.info.metadata

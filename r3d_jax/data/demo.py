@@ -43,7 +43,7 @@ class Demo(VideoBuilder, skip_registration=True):
 
     name = "demo"
 
-    def __init__(self, *, data_dir: str, groups: int = 40, videos_per_group: int = 3, seed: int = 0):
+    def __init__(self, *, data_dir: str, groups: int = 40, videos_per_group: int = 2, seed: int = 0):
         """`groups` of each class, `videos_per_group` in each; every fifth group is for testing."""
         self.groups, self.videos_per_group, self.seed = groups, videos_per_group, seed
         super().__init__(data_dir=data_dir, variant=f"{groups}x{videos_per_group}-seed{seed}")
@@ -90,10 +90,10 @@ def draw_video(name: str, seed: int, group: int, clip: int) -> bytes:
 
 
 def _look(rng):
-    coarse = rng.uniform(0, 110, (4, 5, 3))
+    coarse = rng.uniform(0, 50, (4, 5, 3))
     background = coarse.repeat(HEIGHT // 4, 0).repeat(WIDTH // 5, 1)
     colour = rng.uniform(170, 255, 3)
-    return Look(background, colour, dot_radius=rng.uniform(3.5, 5.5), ring_radius=rng.uniform(12, 16))
+    return Look(background, colour, dot_radius=rng.uniform(5, 7), ring_radius=rng.uniform(11, 16))
 
 
 def _draw_frame(look, dot, rng) -> UInt8[np.ndarray, "height width 3"]:

@@ -3,7 +3,7 @@
 import gc
 import logging
 import sys
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,22 +79,36 @@ def _manager(folder, options):
 def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
     steps = sorted(manager.all_steps(), reverse=True)
     for step in steps:
-        try:
-            with _quiet():
-                stored = {name: manager.item_metadata(step)[name].tree for name in like}
-        except Exception as error:
-            _report_damage(manager, step, steps, error)
-            continue
-        _check_same_network(manager.directory / str(step), stored, like)
-        args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
-        try:
-            with _quiet():
-                return dict(manager.restore(step, args=ocp.args.Composite(**args)))
-        except Exception as error:  # Orbax and TensorStore raise many kinds, bare Exception among them
-            _report_damage(manager, step, steps, error)
+        stored = _attempt(lambda step=step: {name: manager.item_metadata(step)[name].tree for name in like})
+        if isinstance(stored, dict):
+            _check_same_network(manager.directory / str(step), stored, like)
+            args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
+            found = _attempt(lambda step=step, args=args: dict(manager.restore(step, args=ocp.args.Composite(**args))))
+            if isinstance(found, dict):
+                return found
+            stored = found
+        _report_damage(manager.directory, step, steps, reason=stored)
     if steps:
         raise InputError(f"no checkpoint in {manager.directory} can be read; move that folder away to start anew")
     return None
+
+
+def _attempt(read):
+    """What `read` returns, or the first line of why it fails, with nothing more printed.
+
+    Orbax and TensorStore raise exceptions of many kinds, bare Exception among them, and leave reads under way that
+    complain when they end; so those are given a moment, and the exception goes before complaints are heard again.
+    """
+    hooks = sys.excepthook, sys.unraisablehook
+    sys.excepthook = sys.unraisablehook = lambda *_: None
+    try:
+        return read()
+    except Exception as error:
+        time.sleep(0.5)
+        return str(error).partition("\n")[0][:100] or type(error).__name__
+    finally:
+        gc.collect()
+        sys.excepthook, sys.unraisablehook = hooks
 
 
 def _abstract(x):
@@ -125,21 +139,7 @@ def _name(path):
     return "/".join(str(key) for key in keys)
 
 
-def _report_damage(manager, step, steps, error):
+def _report_damage(folder, step, steps, reason):
     older = [other for other in steps if other < step]
     then = f"falling back to the one of step {older[0]}" if older else "there is no older one"
-    path = manager.directory / str(step)
-    reason = str(error).partition("\n")[0][:100] or type(error).__name__
-    print(f"The checkpoint {path} is damaged ({reason}); {then}", flush=True)
-
-
-@contextmanager
-def _quiet():
-    """A failing restore leaves half-read arrays behind, whose complaints would follow our own message."""
-    hooks = sys.excepthook, sys.unraisablehook
-    sys.excepthook = sys.unraisablehook = lambda *_: None
-    try:
-        yield
-    finally:
-        gc.collect()
-        sys.excepthook, sys.unraisablehook = hooks
+    print(f"The checkpoint {folder / str(step)} is damaged ({reason}); {then}", flush=True)

@@ -1,8 +1,14 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from r3d_jax.data.builder import split_rows
 from r3d_jax.data.decode import read_frames
 from r3d_jax.data.demo import CLASSES, PLACES, draw_video
+
+ROOT = Path(__file__).parents[2]
 
 
 def steps(name):
@@ -36,4 +42,14 @@ def test_whole_groups_are_held_out(demo_videos):
     groups = {split: set(demo_videos.index["group"][split_rows(demo_videos, 1, split)]) for split in ("train", "test")}
     assert groups["train"] | groups["test"] == set(range(1, 41)) and not groups["train"] & groups["test"]
     test = demo_videos.index["label"][split_rows(demo_videos, 1, "test")]
-    assert np.bincount(test).tolist() == [24] * 8
+    assert np.bincount(test).tolist() == [16] * 8
+
+
+def test_two_processes_may_prepare_the_same_data_set_at_once(tmp_path):
+    code = f"from r3d_jax.data.demo import Demo; print(len(Demo(data_dir={str(tmp_path)!r}, groups=5).load().records))"
+    command = [sys.executable, "-c", code]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in processes:
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0 and printed.endswith("80\n")
+    assert not list(tmp_path.rglob("incomplete*"))
