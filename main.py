@@ -39,7 +39,9 @@ def parse(argv):
                 _check_file(file[1] or following)
         return flags.FLAGS(argv)
     except (InputError, flags.Error, AttributeError, TypeError) as error:
-        sys.exit(f"error: {error}")
+        lines = str(error).strip().splitlines()
+        # What goes wrong inside a config file comes with its stack trace; the last two places of it say enough.
+        sys.exit("\n".join([f"error: {lines[0]}", *lines[-4:]] if "Traceback" in str(error) else [f"error: {error}"]))
 
 
 def _check_file(name):

@@ -18,7 +18,7 @@ def conv3d(
     groups: int = 1,
 ) -> Float[Array, "clip time2 height2 width2 feature"]:
     """Cross-correlation of `x` with `kernel`, zero-padded by `padding` on both sides of each axis."""
-    if jax.default_backend() == "cpu":
+    if by_taps():
         return _sum_of_temporal_taps(x, kernel, stride, padding, groups)
     return lax.conv_general_dilated(
         x,
@@ -28,6 +28,11 @@ def conv3d(
         dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
         feature_group_count=groups,
     )
+
+
+def by_taps() -> bool:
+    """Whether the temporal taps are the faster form here: on a CPU."""
+    return jax.default_backend() == "cpu"
 
 
 def _sum_of_temporal_taps(x, kernel, stride, padding, groups):
