@@ -28,6 +28,8 @@ def main(argv):
         sys.exit(run(_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # before training has begun: nothing to save
 
 
 def parse(argv):

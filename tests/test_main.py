@@ -126,6 +126,15 @@ def refused(outcome, *parts):
         (["--config.train.epochs=many"], "invalid literal for int() with base 10: 'many'"),
         (["--config.train.batch_size=5"], "`train.batch_size` (=5) must be divisible by the 2 devices; try 4"),
         (["--config.clip.train_sizes=(40,40)", "--config.clip.crop=40"], "a training clip must pool to one cell"),
+        (
+            [
+                "--config.clip.test_size=8",
+                "--config.model.pool=(1,2,2)",
+                "--config.clip.crop=32",
+                "--config.clip.train_sizes=(32,32)",
+            ],
+            "`pool` (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
+        ),
         (["train"], "unknown argument 'train'"),
         (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
     ],

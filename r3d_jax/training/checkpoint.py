@@ -24,6 +24,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path):
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that only clusters need
+        self._folder = folder
         self._managers = {
             kind: _manager(folder / kind, ocp.CheckpointManagerOptions(max_to_keep=count))
             for kind, count in KEPT.items()
@@ -47,13 +48,22 @@ class Checkpoints:
     def restore(self, like: TrainState) -> TrainState | None:
         """The newest sound state, placed as `like` is, which gives its shapes; None where nothing was ever saved.
 
+        Damaged checkpoints are moved into the folder `damaged`, so that their steps can be saved again.
+
         Raises:
           InputError: the checkpoint is of another network, or none of them can be read.
         """
         rest = {"step": like.step, "opt_state": like.opt_state}
-        found = _restore_newest(self._managers["last"], {"variables": like.variables, "rest": rest})
+        manager = self._managers["last"]
+        found = _restore_newest(manager, {"variables": like.variables, "rest": rest})
         if found is None:
             return None
+        for step in manager.all_steps():
+            if step > int(found["rest"]["step"]):
+                damaged = self._folder / "damaged"
+                damaged.mkdir(exist_ok=True)
+                (manager.directory / str(step)).rename(damaged / f"{step}-{time.time_ns()}")
+        manager.reload()
         variables, rest = found["variables"], found["rest"]
         return TrainState(rest["step"], variables["params"], variables["batch_stats"], rest["opt_state"])
 

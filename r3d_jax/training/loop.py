@@ -29,19 +29,20 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     """
     devices = devices or jax.local_devices()
     check(config, len(devices))
-    with _signals() as received:
-        task = set_up(config, workdir, devices, stop=lambda: bool(received))
-        with Checkpoints(workdir / "checkpoints") as checkpoints:
-            state = _start(task, checkpoints)
-            start = int(state.step)
-            with Record(workdir, start) as rows:
-                if start >= task.total_steps:
-                    _test_finished(task, state)
-                else:
-                    _train(task, state, checkpoints, rows, received)
-        if received:
-            say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
-            return 128 + received[0]
+    received = []
+    task = set_up(config, workdir, devices, stop=lambda: bool(received))
+    with _signals(received), Checkpoints(workdir / "checkpoints") as checkpoints:
+        state = _start(task, checkpoints)
+        step = int(state.step)
+        with Record(workdir, step) as rows:
+            if step and _test_due(task, step) and not _tested(workdir, step):
+                _test(task, state, checkpoints, rows)
+            elif step >= task.total_steps:
+                _test_finished(task, state)
+            _train(task, state, checkpoints, rows, received)
+    if received:
+        say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
+        return 128 + received[0]
     return 0
 
 
@@ -67,8 +68,8 @@ def _test_finished(task, state):
 def _train(task, state, checkpoints, rows, received):
     """Steps to the end or to a signal. The state is saved before a test, so that no test costs training."""
     config, step = task.config, int(state.step)
-    if step and _test_due(task, step) and not _tested(task.workdir, step):
-        _test(task, state, checkpoints, rows)
+    if step >= task.total_steps:
+        return
     data = read_ahead(task.train.slice(slice(step, task.total_steps)), workers=config.data.workers)
     compiled = None
     saved_at = time.monotonic()
@@ -122,9 +123,8 @@ def _test(task, state, checkpoints, rows):
 
 
 @contextmanager
-def _signals():
-    """A list that takes the first signal that asks the process to end; a second one ends it at once."""
-    received = []
+def _signals(received):
+    """`received` takes the first signal that asks the process to end; a second one ends it at once."""
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def note(number, _):
@@ -134,7 +134,7 @@ def _signals():
 
     before = {number: signal.signal(number, note) for number in watched}
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import grain
 import jax
+import jax.numpy as jnp
 import optax
 
 from r3d_jax import config as configs
@@ -45,8 +47,9 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     """Prepares the data and claims `workdir` for the configuration.
 
     Raises:
-      InputError: unusable data, or a workdir that holds a run of another configuration.
+      InputError: clips that the network cannot take, unusable data, or a workdir that holds another run.
     """
+    _check_clips(config)
     videos = load_videos(config)
     train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
     _claim(config, videos.class_names, workdir)
@@ -102,6 +105,15 @@ def load_videos(config: Config) -> VideoSet:
         return Demo(data_dir=data.data_dir).load()
     builder = UCF101(source=data.source, splits=data.splits, data_dir=data.data_dir, max_broken=data.max_broken)
     return builder.load()
+
+
+def _check_clips(config):
+    """Refuses clips that do not suit the network's pool before any data is fetched for it."""
+    model, clip = build(num_classes=2, **asdict(config.model)), config.clip
+    for size, train in ((clip.crop, True), (clip.test_size, False)):
+        clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, 3), jnp.float32)
+        keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+        jax.eval_shape(partial(model.init, train=train), keys, clips)
 
 
 def _claim(config, class_names, workdir):

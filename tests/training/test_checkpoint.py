@@ -72,7 +72,9 @@ def test_a_checkpoint_that_was_cut_short_gives_way_to_the_one_before(tmp_path, c
         assert same(checkpoints.restore(state(0)), state(3))
     captured = capsys.readouterr()
     assert "last/6 is damaged" in captured.out and "falling back to the one of step 3" in captured.out
-    assert (tmp_path / "last" / "6").exists()
+    assert [path.name.split("-")[0] for path in (tmp_path / "damaged").iterdir()] == ["6"]
+    save(tmp_path, 6)
+    assert same(restore_variables(tmp_path, state(0).variables), state(6).variables)
 
 
 def test_with_no_sound_checkpoint_left_training_does_not_start_over_unasked(tmp_path):
