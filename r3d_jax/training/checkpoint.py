@@ -41,6 +41,7 @@ class Checkpoints:
         """Saves `state` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
+            state = jax.device_get(state)  # one copy, where Orbax would slice each device's
             rest = {"step": state.step, "opt_state": state.opt_state}
             items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
             manager.save(step, args=ocp.args.Composite(**items))
