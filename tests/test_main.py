@@ -33,15 +33,15 @@ def test_the_demo_tells_motions_apart(demo):
     assert last["videos"] == 128 and last["clips"] == 1280
     assert last["video_top1"] >= 0.9
     assert re.search(
-        r"epoch 12 test: video-level top-1 (9\d|100)\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed
+        r"epoch 10 test: video-level top-1 (9\d|100)\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed
     )
 
 
 def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
     loaded = r3d_jax.load(demo[0])
-    rows = split_rows(demo_videos, 1, "test")
+    rows = split_rows(demo_videos, 1, "test")[::2]
     views = {"views": 10, "frames": 8, "stride": 1, "size": loaded.test_size}
-    batches = batches_of_views(demo_videos, rows, batch_size=48, **views)
+    batches = batches_of_views(demo_videos, rows, batch_size=32, **views)
     predict = jax.jit(partial(r3d_jax.predict_fn, model=loaded.model))
     rng = np.random.default_rng(0)
     right = {"in order": 0, "shuffled": 0}
@@ -62,7 +62,7 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert {row["kind"] for row in read(run)} == {"train", "eval"}
     assert list((run / "tensorboard").glob("events*"))
     assert matplotlib.image.imread(run / "curves.png").shape[2] == 4
-    assert (run / "checkpoints" / "last" / "384").is_dir() and list((run / "checkpoints" / "best").iterdir())
+    assert (run / "checkpoints" / "last" / "320").is_dir() and list((run / "checkpoints" / "best").iterdir())
     train = [row for row in read(run) if row["kind"] == "train"]
     assert {"loss", "accuracy", "learning_rate", "clips_per_second", "data_wait", "epoch"} <= set(train[0])
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
@@ -71,9 +71,10 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
 def test_a_finished_run_is_tested_again_and_says_so(demo, main, data_dir):
     run, printed = demo
     before = (run / "metrics.jsonl").read_text()
-    status, again = main("--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}")
-    assert status == 0 and "This run is finished (12 epochs)" in again
-    result = re.search(r"epoch 12 test: (.*); loss", printed)[1]
+    flags = ("--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}")
+    status, again = main(*flags, XLA_FLAGS="")
+    assert status == 0 and "This run is finished (10 epochs)" in again
+    result = re.search(r"epoch 10 test: (.*); loss", printed)[1]
     assert f"test: {result}" in again
     assert (run / "metrics.jsonl").read_text() == before
 
