@@ -1,10 +1,10 @@
 """python main.py --config configs/ucf101.py [--workdir FOLDER] [--config.SECTION.FIELD=VALUE ...]"""
 
-import os
 import re
 import sys
 from pathlib import Path
 
+import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
@@ -23,6 +23,8 @@ def main(argv):
     from r3d_jax.training.loop import run  # seconds of imports, which a mistyped flag should not cost
 
     logging.set_verbosity(logging.ERROR)
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
         sys.exit(run(_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
@@ -53,5 +55,4 @@ def _check_file(name):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/r3d_jax"))
     app.run(main, flags_parser=parse)

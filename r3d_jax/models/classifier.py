@@ -112,7 +112,8 @@ def average_views(
 def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...]) -> dict:
     """Fresh `params` and `batch_stats` for clips of `clip_shape` (time, height, width, channel)."""
     # At XLA's full effort, compiling the random draws of some 60 arrays takes 8 s on a CPU; at this, 2 s.
-    init = jax.jit(model.init, compiler_options={"xla_backend_optimization_level": 1})
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    init = jax.jit(model.init, compiler_options=options)
     return init(key, jnp.zeros((1, *clip_shape), jnp.float32))
 
 

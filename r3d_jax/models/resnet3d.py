@@ -208,15 +208,11 @@ class ResNet3D(nn.Module):
 
     def _residual_convs(self, s, block, channels, stride):
         """The convolutions of one block's residual branch; `s` is the stage's index from 0."""
-        features = self.planes * 2**s
-        basis = self.temporal_kernels[s]
+        features, basis = self.planes * 2**s, self.temporal_kernels[s]
         time = basis[block % len(basis)]
         if self.residual == "basic":
-            kernel = (time, 3, 3)
-            return (
-                ConvSpec(features, kernel, stride, self.groups),
-                ConvSpec(features, kernel, groups=self.groups),
-            )
+            conv = ConvSpec(features, (time, 3, 3), groups=self.groups)
+            return (conv._replace(stride=stride), conv)
         if self.residual == "basic_r2plus1d":
             pairs = ((channels, stride), (features, (1, 1, 1)))
             return sum((self._factorised(c, features, strides) for c, strides in pairs), ())

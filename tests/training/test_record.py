@@ -1,5 +1,4 @@
 import matplotlib.image
-from tensorboardX.event_file_writer import EventFileWriter  # noqa: F401  (the events are its format)
 
 from r3d_jax.training.record import Record, draw_curves, read
 
