@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         *,
         train: bool = False,
         axis_name: str | None = None,
-    ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip ?class"], ...]:
+    ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
         """Logits of normalised clips. Errors are those of the trunk and the heads."""
         last = self.trunk.block_names()[-1]
         names = tuple(head.block or last for head in self.heads)

@@ -178,8 +178,9 @@ class ResNet3D(nn.Module):
                 name = f"pathway0-stage{stage}-block{block}"
                 steps.append((name, partial(self._block, norm, name, stage - 1, block)))
         if self.residual == "preactivated_bottleneck":
-            steps.append((f"{name}-bn", lambda x: norm(name=f"{name}-bn")(x)))
-            steps.append((f"{name}-relu", nn.relu))
+            # The reference's ReLU works in place: what it leaves under both names has been through it.
+            steps.append((f"{name}-bn", lambda x: nn.relu(norm(name=f"{name}-bn")(x))))
+            steps.append((f"{name}-relu", lambda x: x))
         return steps
 
     def _stem(self, norm, x):

@@ -197,6 +197,7 @@ def server(tmp_path, monkeypatch):
         for name in ("VIDEOS", "SPLITS"):
             archive = getattr(ucf101, f"{name}_ARCHIVE")
             monkeypatch.setattr(ucf101, f"{name}_URL", f"http://127.0.0.1:{http.server_port}/{archive}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield folder
         http.shutdown()
 

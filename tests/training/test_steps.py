@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from seeded import case, clips, tensor, variables
+from seeded import case, clips, model, variables, weights
 
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.training import steps
@@ -17,7 +17,6 @@ from r3d_jax.training.steps import (
     train_step,
 )
 
-GOLDEN = build("r3d_18", 5, planes=4, stem_planes=4)
 SMALL = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 MODEL = build("r3d_18", 5, **SMALL)
 TX = sgd(multistep([0.1], [], 1), momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=False)
@@ -67,11 +66,10 @@ def close(found, expected, rtol):
 def test_three_steps_are_the_references(count, devices, monkeypatch):
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
     options, expected = case("classy_tiny_basic_train")
-    weights = variables({n: tensor(n, shape) for n, shape in options["shapes"].items()})
-    weights = jax.tree.map(jnp.asarray, weights)
-    state = TrainState(jnp.zeros((), jnp.int32), weights["params"], weights["batch_stats"], TX.init(weights["params"]))
+    start = jax.tree.map(jnp.asarray, weights(options))
+    state = TrainState(jnp.zeros((), jnp.int32), start["params"], start["batch_stats"], TX.init(start["params"]))
     batch = {"clip": clips(options), "label": np.array(options["train"]["labels"], np.int32)}
-    state, metrics = run(state, [batch] * 3, devices[:count], model=GOLDEN)
+    state, metrics = run(state, [batch] * 3, devices[:count], model=model(options))
     np.testing.assert_allclose([numbers["loss"] for numbers in metrics], expected["losses"], rtol=1e-4)
     after = {name.removeprefix("after/"): value for name, value in expected.items() if name.startswith("after/")}
     close(jax.device_get(state.variables), variables(after), 1e-4)
