@@ -99,10 +99,8 @@ def variables(tensors):
         module, leaf = name.rsplit(".", 1)
         leaf = {"running_mean": "mean", "running_var": "var"}.get(leaf, leaf)
         node = tree["batch_stats" if leaf in ("mean", "var") else "params"]
-        path = (
-            [f"heads_{heads.index(name.rsplit('.', 3)[0])}"] if name.startswith("heads.") else _path(module, factorised)
-        )
-        for key in path:
+        head = name.rsplit(".", 3)[0]
+        for key in [f"heads_{heads.index(head)}"] if head in heads else _path(module, factorised):
             node = node.setdefault(key, {})
         if leaf == "weight":
             leaf, value = ("scale", value) if value.ndim == 1 else ("kernel", np.moveaxis(value, (0, 1), (-1, -2)))
