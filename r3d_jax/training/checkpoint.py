@@ -23,7 +23,6 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path):
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that only clusters need
         self._folder = folder
         self._managers = {
             kind: _manager(folder / kind, ocp.CheckpointManagerOptions(max_to_keep=count))
@@ -83,6 +82,7 @@ def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | No
 
 
 def _manager(folder, options):
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that it sets itself
     handlers = {item: ocp.StandardCheckpointHandler() for item in ("variables", "rest")}
     return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
