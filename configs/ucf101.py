@@ -1,7 +1,7 @@
 """python main.py --config configs/ucf101.py --config.data.source=FOLDER
 
 R3D-18 on UCF-101 from scratch: FOLDER holds UCF-101/<class>/*.avi or UCF101.rar, and the split files or their zip;
-without it both are downloaded (6.5 GB). Published for R3D-18 from scratch, fold 1, video level: 42.4 % (arXiv:1711.09577)
+without it both are downloaded (6.5 GB). Published for R3D-18 from scratch: 42.4 % on fold 1 (arXiv:1711.09577)
 to 45.6 % (arXiv:1708.05038); this configuration has not yet been run to its end. One epoch is 1.2 PFLOP.
 """
 
