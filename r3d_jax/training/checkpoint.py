@@ -4,6 +4,7 @@ import gc
 import logging
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +91,24 @@ def _manager(folder, options):
 def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
     steps = sorted(manager.all_steps(), reverse=True)
     for step in steps:
-        stored = _attempt(lambda step=step: {name: manager.item_metadata(step)[name].tree for name in like})
-        if isinstance(stored, dict):
-            _check_same_network(manager.directory / str(step), stored, like)
-            args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
-            found = _attempt(lambda step=step, args=args: dict(manager.restore(step, args=ocp.args.Composite(**args))))
-            if isinstance(found, dict):
-                return found
-            stored = found
-        _report_damage(manager.directory, step, steps, reason=stored)
+        found, reason = _attempt(partial(_restore, manager, step, like))
+        if found is not None:
+            return found
+        _report_damage(manager.directory, step, steps, reason)
     if steps:
         raise InputError(f"no checkpoint in {manager.directory} can be read; move that folder away to start anew")
     return None
 
 
+def _restore(manager, step, like):
+    stored = {name: manager.item_metadata(step)[name].tree for name in like}
+    _check_same_network(manager.directory / str(step), stored, like)
+    args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
+    return dict(manager.restore(step, args=ocp.args.Composite(**args)))
+
+
 def _attempt(read):
-    """What `read` returns, or the first line of why it fails, with nothing more printed.
+    """(what `read` returns, "") or (None, the first line of why it fails), with nothing more printed.
 
     Orbax and TensorStore raise exceptions of many kinds, bare Exception among them, and leave reads under way that
     complain when they end; so those are given a moment, and the exception goes before complaints are heard again.
@@ -113,10 +116,12 @@ def _attempt(read):
     hooks = sys.excepthook, sys.unraisablehook
     sys.excepthook = sys.unraisablehook = lambda *_: None
     try:
-        return read()
+        return read(), ""
+    except InputError:
+        raise
     except Exception as error:
         time.sleep(0.5)
-        return str(error).partition("\n")[0][:100] or type(error).__name__
+        return None, str(error).partition("\n")[0][:100] or type(error).__name__
     finally:
         gc.collect()
         sys.excepthook, sys.unraisablehook = hooks
