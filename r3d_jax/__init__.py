@@ -1,6 +1,7 @@
 """Video classification in functional JAX: 3-D residual networks, their training and their use."""
 
-from r3d_jax.inference.load import Loaded, load
-from r3d_jax.models.classifier import Classifier, build, predict_fn
+from r3d_jax.models.classifier import Classifier, build, features_fn, predict_fn
+from r3d_jax.weights.load import load
+from r3d_jax.weights.saved import Loaded
 
-__all__ = ["Classifier", "Loaded", "build", "load", "predict_fn"]
+__all__ = ["Classifier", "Loaded", "build", "features_fn", "load", "predict_fn"]

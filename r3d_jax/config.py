@@ -10,6 +10,8 @@ from pathlib import Path
 from r3d_jax.errors import InputError
 
 DATA_SETS = ("ucf101", "demo")
+# The number of learning rates that each takes; 0: any.
+SCHEDULES = {"multistep": 0, "step": 0, "linear": 2, "cosine": 2, "polynomial": 1}
 
 
 @dataclass(slots=True)
@@ -40,24 +42,41 @@ class ClipConfig:
 
 @dataclass(slots=True)
 class ModelConfig:
-    """Which network. `mean` and `std` are of the pixels over 255."""
+    """Which network, with which head. What is left empty is that of `finetune.source`, if there is one."""
 
-    name: str = "r3d_18"
-    planes: int = 64  # channels of the first stage, doubled in each further one
-    stem_planes: int = 64
-    pool: tuple[int, int, int] = (1, 7, 7)  # of the last grid (time, height, width), stride 1; (0, 0, 0): all of it
+    name: str = ""  # one of models/presets.py; empty: r3d_18
+    planes: int = 0  # channels of the first stage, doubled in each further one; 0: the network's own
+    stem_planes: int = 0  # 0: the network's own
+    mean: tuple[float, ...] = ()  # of the pixels over 255, one for each channel; empty: ImageNet's
+    std: tuple[float, ...] = ()
+    block: str = ""  # that the head reads; empty: the last
+    pool: tuple[int, int, int] = (1, 7, 7)  # of its grid (time, height, width), stride 1; (0, 0, 0): all of it
     dropout: float = 0.0
     average: str = "logits"  # over the cells of the grid and the views of a video; or "probabilities"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(slots=True)
+class FinetuneConfig:
+    """What a run starts from instead of random weights. A head for other classes starts anew."""
+
+    source: str = ""  # a run's folder or a converted network
+    checkpoint: str = "last"  # or "best", of a run
+    freeze_trunk: bool = False  # its parameters and its batch statistics
+    trunk_factor: float = 1.0  # of the learning rate, for the trunk
 
 
 @dataclass(slots=True)
 class OptimConfig:
-    """SGD with multistep decay."""
+    """SGD and its learning rate."""
 
-    learning_rates: tuple[float, ...] = (0.1, 0.01, 0.001)  # one more than there are milestones
-    milestones: tuple[int, ...] = (20, 40)  # epochs at which the next learning rate starts
+    schedule: str = "multistep"  # one of SCHEDULES
+    # multistep: one more than milestones; step: one for each equal part; linear, cosine: first, last; polynomial: first
+    learning_rates: tuple[float, ...] = (0.1, 0.01, 0.001)
+    milestones: tuple[int, ...] = (20, 40)  # multistep: epochs at which the next learning rate starts
+    power: float = 1.0  # polynomial
+    warmup_epochs: float = 0.0  # linear rise to the first learning rate; multistep and step keep their epochs with it
+    warmup_start: float = 0.0  # learning rate at its beginning
+    update: str = "step"  # how often a warm-up, linear, cosine or polynomial changes; or "epoch"
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 1e-4
@@ -93,6 +112,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
@@ -155,11 +175,12 @@ def check(config: Config, devices: int) -> None:
     _at_least(1, clip, "clip", "frames", "stride", "crop", "test_size", "views")
     _at_least(1, train, "train", "epochs", "batch_size", "log_every")
     _at_least(1, config.eval, "eval", "every", "batch_size")
-    _at_least(1, config.model, "model", "planes", "stem_planes")
+    _at_least(0, config.model, "model", "planes", "stem_planes")
+    _at_least(0, config.finetune, "finetune", "trunk_factor")
     _at_least(0, data, "data", "workers", "max_broken")
     _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
     _at_least(0, config.eval, "eval", "videos")
-    _at_least(0, optim, "optim", "weight_decay", "momentum")
+    _at_least(0, optim, "optim", "weight_decay", "momentum", "power", "warmup_epochs", "warmup_start")
     low, high = clip.train_sizes
     if not clip.crop <= low <= high:
         raise InputError(
@@ -175,15 +196,36 @@ def check(config: Config, devices: int) -> None:
         raise InputError(
             f"`train.batch_size` (={train.batch_size}) must be divisible by the {devices} devices; try {fitting}"
         )
-    rates, milestones = optim.learning_rates, optim.milestones
-    if len(rates) != len(milestones) + 1:
+    _check_schedule(optim, train.epochs)
+    if config.finetune.freeze_trunk and not config.finetune.source:
+        raise InputError("`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`")
+    if len(config.model.mean) != len(config.model.std):
         raise InputError(
-            f"`optim.learning_rates` (={rates}) must have one value more than `optim.milestones` (={milestones})"
+            f"`model.mean` (={config.model.mean}) and `model.std` (={config.model.std}) must be set together, "
+            "one value for each channel"
         )
-    if list(milestones) != sorted(set(milestones)) or any(m < 1 for m in milestones):
-        raise InputError(f"`optim.milestones` (={milestones}) must be rising epochs from 1")
     if optim.nesterov and not optim.momentum:
         raise InputError("`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0")
+
+
+def _check_schedule(optim, epochs):
+    rates, milestones = optim.learning_rates, optim.milestones
+    if optim.schedule not in SCHEDULES:
+        raise InputError(f"`optim.schedule` (={optim.schedule!r}) must be one of {', '.join(SCHEDULES)}")
+    if optim.update not in ("step", "epoch"):
+        raise InputError(f"`optim.update` (={optim.update!r}) must be step or epoch")
+    if optim.schedule == "multistep":
+        if len(rates) != len(milestones) + 1:
+            raise InputError(
+                f"`optim.learning_rates` (={rates}) must have one value more than `optim.milestones` (={milestones})"
+            )
+        if list(milestones) != sorted(set(milestones)) or any(m < 1 for m in milestones):
+            raise InputError(f"`optim.milestones` (={milestones}) must be rising epochs from 1")
+    count = SCHEDULES[optim.schedule]
+    if not rates or (count and len(rates) != count):
+        raise InputError(f"`optim.learning_rates` (={rates}) must have {count or 'some'} for `{optim.schedule}`")
+    if not optim.warmup_epochs < epochs:
+        raise InputError(f"`optim.warmup_epochs` (={optim.warmup_epochs}) must be below `train.epochs` (={epochs})")
 
 
 def _at_least(least, section, prefix, *names):

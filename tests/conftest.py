@@ -13,7 +13,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 from jaxtyping import install_import_hook  # noqa: E402
 
-install_import_hook("r3d_jax", "beartype.beartype")
+install_import_hook("r3d_jax", "shapes.typechecked")
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402

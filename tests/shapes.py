@@ -1,8 +1,11 @@
-"""What a user's wrong shapes meet: our own messages, not the shape checks of the tests."""
+"""The checks of shapes and types while tests run, and a way around them: a user's mistakes meet our own messages."""
 
 from contextlib import contextmanager
 
 import jaxtyping
+from beartype import BeartypeConf, beartype
+
+typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 
 from r3d_jax.models.classifier import build
-from r3d_jax.training.checkpoint import Checkpoints
-from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.optim import sgd
 from r3d_jax.training.record import read
 from r3d_jax.training.steps import init_state
+from r3d_jax.weights.checkpoint import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 TOTAL = 12
@@ -24,7 +24,7 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal
 
 def final_state(workdir):
     model = build("r3d_18", 8, planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
-    tx = sgd(multistep([0.02, 0.002], [2], 4), momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
+    tx = sgd(lambda _: 0.02, momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         return jax.device_get(checkpoints.restore(init_state(model, tx, 1, (4, 16, 16, 3))))
 

@@ -1,4 +1,6 @@
-"""A trunk with heads on its blocks, the presets, and `predict_fn`: clips in, logits out."""
+"""A trunk with heads on its blocks, and `predict_fn`: clips in, logits out."""
+
+from dataclasses import fields
 
 import flax.linen as nn
 import jax
@@ -9,13 +11,12 @@ from jaxtyping import Array, Float, UInt8
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head, average
-from r3d_jax.models.resnet3d import ResNet3D
+from r3d_jax.models.presets import PRESETS
+from r3d_jax.models.resnet3d import Images, ResNet3D
+
+Videos = UInt8[Array | np.ndarray, "video view time height width channel"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-PRESETS = {
-    "r3d_18": ResNet3D(),
-}
 
 
 class Classifier(nn.Module):
@@ -34,15 +35,33 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(
         self,
-        clips: Clips,
+        clips: Clips | Images,
         *,
         train: bool = False,
+        freeze_trunk: bool = False,
         axis_name: str | None = None,
     ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
-        """Logits of normalised clips. Errors are those of the trunk and the heads."""
+        """Logits of normalised clips.
+
+        Args:
+          train: batch norm uses and updates the batch's statistics; heads drop features.
+          freeze_trunk: in training, the trunk stays as in testing and gets no gradient.
+          axis_name: mapped axis over which a batch's statistics are shared.
+
+        Raises:
+          InputError: no head, or two of one name; and the errors of the trunk and the heads.
+        """
+        ids = [head.unique_id for head in self.heads]
+        if len(set(ids)) < len(ids) or not ids:
+            raise InputError(
+                f"a network needs heads, each with its own `unique_id`; these are {', '.join(ids) or 'none'}"
+            )
         last = self.trunk.block_names()[-1]
         names = tuple(head.block or last for head in self.heads)
-        features = self.trunk(clips, train=train, names=names, axis_name=axis_name)
+        trained = train and not freeze_trunk
+        features = self.trunk(clips, train=trained, names=tuple(dict.fromkeys(names)), axis_name=axis_name)
+        if freeze_trunk:
+            features = jax.lax.stop_gradient(features)
         logits = tuple(head(features[name], train=train) for head, name in zip(self.heads, names))
         return logits[0] if len(logits) == 1 else logits
 
@@ -51,27 +70,41 @@ def build(
     name: str,
     num_classes: int,
     *,
+    block: str = "",
     pool: tuple[int, int, int] | None = None,
     dropout: float = 0.0,
+    activation: str = "softmax",
     average: str = "logits",
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
     **trunk,
 ) -> Classifier:
-    """The network called `name` in PRESETS with one head on its last block.
+    """The network called `name` in PRESETS with one head.
 
     Args:
-      pool, dropout, average: as in `Head`; a pool of zeros is None.
+      block, pool, dropout, activation, average: as in `Head`; a pool of zeros is None.
+      mean, std: as in `Classifier`.
       **trunk: fields of `ResNet3D` in place of the preset's.
 
     Raises:
-      InputError: a preset that does not exist.
+      InputError: a preset or an option that does not exist.
     """
     if name not in PRESETS:
         raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}")
+    known = [field.name for field in fields(ResNet3D) if field.name not in ("parent", "name")]
+    if unknown := [option for option in trunk if option not in known]:
+        raise InputError(f"no option {', '.join(map(repr, unknown))} of the trunk; there are {', '.join(known)}")
+    if not len(mean) == len(std) == trunk.get("input_planes", 3):
+        raise InputError(f"`mean` (={mean}) and `std` (={std}) must have one value for each channel of the clips")
     pool = tuple(pool) if pool and any(pool) else None
-    head = Head(num_classes, pool=pool, dropout=dropout, average=average)
+    head = Head(num_classes, block=block, pool=pool, dropout=dropout, activation=activation, average=average)
+    trunk = {option: tuples(value) for option, value in trunk.items()}
     return Classifier(PRESETS[name].clone(**trunk), (head,), tuple(mean), tuple(std))
+
+
+def tuples(value):
+    """`value` with tuples for lists, at every depth: what a module needs to be hashed."""
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classifier) -> Float[Array, "... channel"]:
@@ -81,19 +114,20 @@ def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classif
 
 
 def predict_views(
-    variables: dict, clips: UInt8[Array | np.ndarray, "video view time height width channel"], *, model: Classifier
-) -> Float[Array, "video view class"]:
-    """One row of logits for each view of each video (of a network with one head)."""
-    _check_clips(clips)
-    videos, views = clips.shape[:2]
-    logits = model.apply(variables, normalise(clips.reshape(-1, *clips.shape[2:]), model=model))
-    return logits.reshape(videos, views, -1)
+    variables: dict, clips: Videos, *, model: Classifier
+) -> Float[Array, "video view class"] | tuple[Float[Array, "video view _"], ...]:
+    """One row of logits for each view of each video; several heads give a tuple of them."""
+    _check_clips(clips, model)
+    logits = model.apply(variables, normalise(_merge_views(clips), model=model))
+    return jax.tree.map(lambda rows: rows.reshape(*clips.shape[:2], -1), logits)
 
 
 def predict_fn(
-    variables: dict, clips: UInt8[Array | np.ndarray, "video view time height width channel"], *, model: Classifier
-) -> Float[Array, "video class"]:
+    variables: dict, clips: Videos, *, model: Classifier
+) -> Float[Array, "video class"] | tuple[Float[Array, "video _"], ...]:
     """One row of logits for each video, averaged over its views: pure, to be jitted, mapped, differentiated.
+
+    Several heads give a tuple of them.
 
     Raises:
       InputError: clips of another shape or type.
@@ -101,12 +135,25 @@ def predict_fn(
     return average_views(predict_views(variables, clips, model=model), model=model)
 
 
-def average_views(
-    logits: Float[Array | np.ndarray, "video view class"], *, model: Classifier
-) -> Float[Array, "video class"]:
-    """A video's logits from those of its views, averaged as the head averages its cells."""
-    head = model.heads[0]
-    return average(logits, (1,), activation=head.activation, of=head.average)
+def average_views(logits, *, model: Classifier):
+    """A video's logits from those of its views [video, view, class], averaged as each head averages its cells."""
+    if isinstance(logits, tuple):
+        return tuple(map(_over_views, logits, model.heads))
+    return _over_views(logits, model.heads[0])
+
+
+def features_fn(
+    variables: dict, clips: Videos, *, model: Classifier, blocks: tuple[str, ...]
+) -> dict[str, Float[Array, "video view time2 height2 width2 feature"]]:
+    """Outputs of the trunk's `blocks` (see `ResNet3D.block_names`); what lies above the highest of them is not run.
+
+    Raises:
+      InputError: a block that does not exist; clips of another shape or type.
+    """
+    _check_clips(clips, model)
+    trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
+    features = model.trunk.apply(trunk, normalise(_merge_views(clips), model=model), names=tuple(blocks))
+    return {name: x.reshape(*clips.shape[:2], *x.shape[1:]) for name, x in features.items()}
 
 
 def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...]) -> dict:
@@ -117,11 +164,21 @@ def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...
     return init(key, jnp.zeros((1, *clip_shape), jnp.float32))
 
 
-def _check_clips(clips):
+def _merge_views(clips):
+    return clips.reshape(-1, *clips.shape[2:])
+
+
+def _over_views(logits, head):
+    return average(logits, (1,), activation=head.activation, of=head.average)
+
+
+def _check_clips(clips, model):
+    channels = model.trunk.input_planes
     if clips.ndim != 6 or clips.dtype != jnp.uint8:
         raise InputError(
             f"`clips` ({clips.dtype}, shape {clips.shape}) must be uint8 of shape "
             "[video, view, time, height, width, channel]"
         )
-    if clips.shape[-1] != 3 and clips.shape[2] == 3:
-        raise InputError(f"`clips` (shape {clips.shape}) has its channels first; move them to the last axis")
+    if clips.shape[-1] != channels:
+        where = "its channels first; move them to the last axis" if clips.shape[2] == channels else "other channels"
+        raise InputError(f"`clips` (shape {clips.shape}) must have {channels} channels last; it has {where}")

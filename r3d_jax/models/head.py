@@ -25,6 +25,7 @@ class Head(nn.Module):
       dropout: share of pooled features dropped in training.
       activation: what turns logits into probabilities: one of ACTIVATIONS.
       average: what is averaged, over cells here and over views in `predict_fn`: one of AVERAGES.
+      unique_id: what a ClassyVision state dict calls it; only one of several heads may keep the default.
     """
 
     num_classes: int
@@ -33,6 +34,7 @@ class Head(nn.Module):
     dropout: float = 0.0
     activation: str = "softmax"
     average: str = "logits"
+    unique_id: str = "default_head"
 
     @nn.compact
     def __call__(self, x: Clips, *, train: bool = False) -> Float[Array, "clip class"]:

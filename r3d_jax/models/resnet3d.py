@@ -5,98 +5,21 @@ with 3-D kernels (Tran et al., arXiv:1711.11248), and its pre-activated form (He
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import flax.linen as nn
-import jax.numpy as jnp
-from jax.nn.initializers import variance_scaling
+import numpy as np
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.conv3d import Clips, conv3d
+from r3d_jax.models.blocks import Block, Branch, ConvSpec
+from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.norm import BatchNorm
 
 RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
 SHORTCUTS = ("postactivated", "preactivated")
-STEMS = ("resnext3d", "r2plus1d")
+STEMS = ("resnext3d", "r2plus1d", "r2plus1d_7x7")
 
-
-class ConvSpec(NamedTuple):
-    """One convolution of a branch; its padding is half the kernel."""
-
-    features: int
-    kernel: tuple[int, int, int]
-    stride: tuple[int, int, int] = (1, 1, 1)
-    groups: int = 1
-
-
-class Conv3D(nn.Module):
-    """Bias-free convolution with Kaiming-normal weights over the fan-out (arXiv:1502.01852)."""
-
-    spec: ConvSpec
-    zero: bool = False
-
-    @nn.compact
-    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        features, kernel, stride, groups = self.spec
-        # The reference's fan-out is features * kernel volume, whatever the number of groups.
-        init = nn.initializers.zeros if self.zero else variance_scaling(2.0, "fan_out", "normal")
-        shape = (*kernel, x.shape[-1] // groups, features)
-        weights = self.param("kernel", init, shape, jnp.float32)
-        return conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
-
-
-class Branch(nn.Module):
-    """Convolutions in a row: each followed by batch norm, with ReLU between; or, pre-activated, led by both.
-
-    Attributes:
-      leading: whether a pre-activated branch starts with batch norm and ReLU; the network's first block does
-        not, for the stem has just done both.
-      zero_init: start at zero: the last batch norm's scale, or the last kernel where no batch norm follows it.
-    """
-
-    convs: tuple[ConvSpec, ...]
-    norm: partial
-    preactivated: bool = False
-    leading: bool = True
-    zero_init: bool = False
-
-    @nn.compact
-    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        for i, spec in enumerate(self.convs, start=1):
-            last = self.zero_init and i == len(self.convs)
-            if self.preactivated:
-                if i > 1 or self.leading:
-                    x = nn.relu(self.norm(name=f"bn{i}")(x))
-                x = Conv3D(spec, zero=last, name=f"conv{i}")(x)
-            else:
-                x = nn.relu(x) if i > 1 else x
-                x = Conv3D(spec, name=f"conv{i}")(x)
-                scale_init = nn.initializers.zeros if last else nn.initializers.ones
-                x = self.norm(scale_init=scale_init, name=f"bn{i}")(x)
-        return x
-
-
-class Block(nn.Module):
-    """Residual branch plus shortcut, then a ReLU (kept after pre-activated blocks too, as the reference does)."""
-
-    convs: tuple[ConvSpec, ...]
-    stride: tuple[int, int, int]
-    norm: partial
-    preactivated: bool
-    preactivated_shortcut: bool
-    leading: bool
-    zero_init: bool
-
-    @nn.compact
-    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        features = self.convs[-1].features
-        branch = partial(Branch, norm=self.norm, leading=self.leading)
-        residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)
-        if x.shape[-1] != features or self.stride != (1, 1, 1):
-            projection = (ConvSpec(features, (1, 1, 1), self.stride),)
-            x = branch(projection, preactivated=self.preactivated_shortcut, name="shortcut")(x)
-        return nn.relu(residual + x)
+Images = Float[Array | np.ndarray, "image height width channel"]
 
 
 class ResNet3D(nn.Module):
@@ -109,13 +32,17 @@ class ResNet3D(nn.Module):
       blocks: residual blocks in each stage.
       planes: output channels of stage 1, doubled with every further stage.
       residual, shortcut, stem: one of RESIDUALS, SHORTCUTS, STEMS.
-      stem_kernel: temporal and spatial kernel of the `resnext3d` stem.
+      stem_kernel: temporal and spatial kernel of the `resnext3d` stem; the others are 1x3x3 (or, as torchvision's,
+        1x7x7) and 3x1x1.
       stem_maxpool: 1x3x3 max-pool at spatial stride 2 after the stem.
-      temporal_kernels: for each stage, temporal kernels that its blocks take in turn.
+      temporal_kernels: for each stage, temporal kernels that its blocks take in turn (`basic_r2plus1d` has threes).
       temporal_conv_1x1: for each stage, whether a bottleneck's first convolution is the temporal one.
       temporal_strides, spatial_strides: stride of each stage's first block.
       groups, width_per_group: grouped convolutions (ResNeXt); the width sets a bottleneck's inner channels.
       zero_init: every block starts as its shortcut alone.
+      shared_middle: both pairs of a `basic_r2plus1d` block have the width that the first one needs, as torchvision's.
+      closing_relu: a ReLU after every block's sum; the reference has it in pre-activated trunks too, their paper not.
+      input_planes: channels of the clips.
     """
 
     blocks: tuple[int, ...] = (2, 2, 2, 2)
@@ -133,6 +60,9 @@ class ResNet3D(nn.Module):
     groups: int = 1
     width_per_group: int = 64
     zero_init: bool = False
+    shared_middle: bool = False
+    closing_relu: bool = True
+    input_planes: int = 3
 
     def block_names(self) -> tuple[str, ...]:
         """Every name that `__call__` can be asked for, in the order in which they run."""
@@ -141,7 +71,7 @@ class ResNet3D(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Clips,
+        x: Clips | Images,
         *,
         train: bool = False,
         names: tuple[str, ...] = (),
@@ -150,14 +80,15 @@ class ResNet3D(nn.Module):
         """Outputs of the blocks `names` (none given: of the last); nothing above the highest of them is run.
 
         Args:
-          x: normalised clips.
+          x: normalised clips; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
           axis_name: mapped axis over which those statistics are shared.
 
         Raises:
-          InputError: an option or a name that does not exist.
+          InputError: an option or a name that does not exist; channels that do not come last.
         """
         self._check()
+        x = self._as_clips(x)
         every = self.block_names()
         names = names or every[-1:]
         if unknown := [name for name in names if name not in every]:
@@ -198,12 +129,14 @@ class ResNet3D(nn.Module):
             preactivated_shortcut=self.shortcut == "preactivated",
             leading=(s, block) != (0, 0),
             zero_init=self.zero_init,
+            closing_relu=self.closing_relu,
             name=name,
         )(x)
 
     def _stem_convs(self):
-        if self.stem == "r2plus1d":  # 45 channels between, as in the reference and in torchvision
-            return (ConvSpec(45, (1, 3, 3), (1, 2, 2)), ConvSpec(self.stem_planes, (3, 1, 1)))
+        if self.stem != "resnext3d":  # 45 channels between, as in the reference and in torchvision
+            space = 7 if self.stem == "r2plus1d_7x7" else 3
+            return (ConvSpec(45, (1, space, space), (1, 2, 2)), ConvSpec(self.stem_planes, (3, 1, 1)))
         time, space = self.stem_kernel
         return (ConvSpec(self.stem_planes, (time, space, space), (1, 2, 2)),)
 
@@ -215,8 +148,9 @@ class ResNet3D(nn.Module):
             conv = ConvSpec(features, (time, 3, 3), groups=self.groups)
             return (conv._replace(stride=stride), conv)
         if self.residual == "basic_r2plus1d":
-            pairs = ((channels, stride), (features, (1, 1, 1)))
-            return sum((self._factorised(c, features, strides) for c, strides in pairs), ())
+            first = features * channels * 27 // (9 * channels + 3 * features)
+            second = first if self.shared_middle else features * features * 27 // (9 * features + 3 * features)
+            return self._factorised(first, features, stride) + self._factorised(second, features, (1, 1, 1))
         inner = self.groups * self.width_per_group * 2**s
         first, second = (time, 1) if self.temporal_conv_1x1[s] else (1, time)
         return (
@@ -225,14 +159,22 @@ class ResNet3D(nn.Module):
             ConvSpec(features, (1, 1, 1)),
         )
 
-    def _factorised(self, channels, features, stride):
-        """3x3x3 as 1x3x3 and 3x1x1, with the width between that keeps the number of weights."""
-        middle = features * channels * 27 // (9 * channels + 3 * features)
+    def _factorised(self, middle, features, stride):
+        """3x3x3 as 1x3x3 and 3x1x1; their weights are as many where the width between is chosen for it."""
         time, height, width = stride
         return (
             ConvSpec(middle, (1, 3, 3), (1, height, width), self.groups),
             ConvSpec(features, (3, 1, 1), (time, 1, 1), self.groups),
         )
+
+    def _as_clips(self, x):
+        clips = x[:, None] if x.ndim == 4 else x
+        if clips.ndim != 5 or clips.shape[-1] != self.input_planes:
+            raise InputError(
+                f"clips of shape {x.shape} must be [clip, time, height, width, channel], with {self.input_planes} "
+                "channels on the last axis"
+            )
+        return clips
 
     def _check(self):
         for option, value, allowed in (
@@ -242,9 +184,26 @@ class ResNet3D(nn.Module):
         ):
             if value not in allowed:
                 raise InputError(f"`{option}` (={value!r}) must be one of {', '.join(allowed)}")
+        for option in (
+            *("blocks", "planes", "stem_planes", "stem_kernel", "temporal_kernels", "temporal_strides"),
+            *("spatial_strides", "groups", "width_per_group", "input_planes"),
+        ):
+            if min(_numbers(getattr(self, option)), default=0) < 1:
+                raise InputError(f"`{option}` (={getattr(self, option)}) must be at least 1, and not empty")
+        if any(kernel % 2 == 0 for kernel in _numbers(self.temporal_kernels)):
+            raise InputError(
+                f"`temporal_kernels` (={self.temporal_kernels}) must be odd, or blocks would change the length"
+            )
         for option in ("temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides"):
             if len(getattr(self, option)) != len(self.blocks):
                 raise InputError(
                     f"`{option}` (={getattr(self, option)}) must have one entry for each of the "
                     f"{len(self.blocks)} stages in `blocks` (={self.blocks})"
                 )
+
+
+def _numbers(value):
+    """The numbers in a number or in a nest of tuples; 0 for an empty one."""
+    if not isinstance(value, tuple | list):
+        return [value]
+    return [number for item in value for number in _numbers(item)] or [0]

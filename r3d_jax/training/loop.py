@@ -10,13 +10,14 @@ import jax
 from r3d_jax.config import Config, check
 from r3d_jax.data.pipeline import read_ahead
 from r3d_jax.training import record
-from r3d_jax.training.checkpoint import Checkpoints
 from r3d_jax.training.evaluate import describe
 from r3d_jax.training.meter import Meter
 from r3d_jax.training.progress import Progress, say
 from r3d_jax.training.record import Record, draw_curves
+from r3d_jax.training.start import take_over
 from r3d_jax.training.steps import init_state, pmap, replicate, split_over, train_step
 from r3d_jax.training.task import set_up
+from r3d_jax.weights.checkpoint import Checkpoints
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -52,6 +53,10 @@ def _start(task, checkpoints):
     fresh = init_state(task.model, task.tx, task.config.train.seed, (clip.frames, clip.crop, clip.crop, 3))
     fresh = replicate(fresh, task.devices)
     state = checkpoints.restore(fresh)
+    if state is None and task.source:
+        variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
+        say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines]))
+        return replicate(fresh._replace(**variables), task.devices)
     if state is None:
         return fresh
     say(f"Resuming {task.workdir} at step {int(state.step)} of {task.total_steps}")
@@ -82,6 +87,7 @@ def _train(task, state, checkpoints, rows, received):
             if compiled is None:
                 static = {"model": task.model, "tx": task.tx, "seed": config.train.seed}
                 static["sync_batch_norm"] = config.train.sync_batch_norm
+                static["freeze_trunk"] = config.finetune.freeze_trunk
                 compiled = pmap(train_step, state, batch, devices=task.devices, **static)
                 meter.restart()
             state, metrics = compiled(state, batch)

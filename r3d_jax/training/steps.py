@@ -46,6 +46,7 @@ def train_step(
     tx: optax.GradientTransformation,
     seed: int,
     sync_batch_norm: bool = True,
+    freeze_trunk: bool = False,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One SGD step on `clip` [clip, time, height, width, channel] uint8 and `label` [clip], mapped over AXIS.
 
@@ -59,6 +60,7 @@ def train_step(
             {"params": params, "batch_stats": state.batch_stats},
             normalise(batch["clip"], model=model),
             train=True,
+            freeze_trunk=freeze_trunk,
             axis_name=AXIS if sync_batch_norm else None,
             mutable=["batch_stats"],
             rngs={"dropout": dropout},

@@ -1,7 +1,7 @@
 """What a run works with: its data, its network, its optimizer, and the folder that it claims."""
 
+import json
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,19 +18,25 @@ from r3d_jax.data.demo import Demo
 from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, build
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.description import to_dict
 from r3d_jax.training.evaluate import make_evaluate
-from r3d_jax.training.optim import multistep, sgd
+from r3d_jax.training.optim import make_schedule, sgd
 from r3d_jax.training.progress import say
+from r3d_jax.training.start import network
+from r3d_jax.weights.load import load, read_network
+from r3d_jax.weights.saved import Loaded
 
 
 class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works."""
+    """What a run works with; nothing of it changes while it works. `source` is what a new run starts from, if any."""
 
     config: Config
     workdir: Path
     devices: list[jax.Device]
+    class_names: tuple[str, ...]
     model: Classifier
+    source: Loaded | None
     schedule: Callable
     tx: optax.GradientTransformation
     train: grain.MapDataset
@@ -49,13 +55,18 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     Raises:
       InputError: clips that the network cannot take, unusable data, or a workdir that holds another run.
     """
-    _check_clips(config)
+    begun = any((workdir / "checkpoints" / "last").glob("[0-9]*"))
+    finetune, clip, train = config.finetune, config.clip, config.train
+    source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
+    # The source of a run that has begun may be gone: the run's folder describes its network.
+    stored = read_network(workdir) if begun and finetune.source else None
+    model = stored or network(config, num_classes=2, source=source)
+    _check_clips(model, clip, finetune.freeze_trunk)
     videos = load_videos(config)
-    train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
-    _claim(config, videos.class_names, workdir)
     num_classes = len(videos.class_names)
-    model = build(num_classes=num_classes, **asdict(config.model))
-    clip, train = config.clip, config.train
+    train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
+    model = stored or network(config, num_classes, source)
+    _claim(config, videos.class_names, model, workdir)
     shape = {"frames": clip.frames, "stride": clip.stride}
     chosen = spread_over_classes(videos.index["label"], test_rows, config.eval.videos or len(test_rows), train.seed)
     # Padding is masked, so testing takes any batch: the next one that the devices divide.
@@ -63,7 +74,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     tests = test_batches(videos, chosen, batch_size=eval_batch, views=clip.views, size=clip.test_size, **shape)
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
     optim = config.optim
-    schedule = multistep(optim.learning_rates, optim.milestones, per_epoch)
+    schedule = make_schedule(optim, train.epochs, per_epoch)
     say(
         f"{config.data.name} fold {config.data.fold}: {len(train_rows)} training and {len(test_rows)} test videos, "
         f"{num_classes} classes; {per_epoch} steps an epoch on {len(devices)} {devices[0].platform} device(s)"
@@ -72,7 +83,9 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         config,
         workdir,
         devices,
+        videos.class_names,
         model,
+        source,
         schedule,
         sgd(
             schedule,
@@ -80,6 +93,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
             nesterov=optim.nesterov,
             weight_decay=optim.weight_decay,
             decay_batch_norm=optim.decay_batch_norm,
+            trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
         ),
         train_batches(
             videos,
@@ -107,23 +121,25 @@ def load_videos(config: Config) -> VideoSet:
     return builder.load()
 
 
-def _check_clips(config):
+def _check_clips(model, clip, freeze_trunk):
     """Refuses clips that do not suit the network's pool before any data is fetched for it."""
-    model, clip = build(num_classes=2, **asdict(config.model)), config.clip
     for size, train in ((clip.crop, True), (clip.test_size, False)):
         clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, 3), jnp.float32)
         keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-        jax.eval_shape(partial(model.init, train=train), keys, clips)
+        jax.eval_shape(partial(model.init, train=train, freeze_trunk=freeze_trunk), keys, clips)
 
 
-def _claim(config, class_names, workdir):
-    """Writes configuration and class names, unless they contradict what a run in `workdir` was started with."""
+def _claim(config, class_names, model, workdir):
+    """Writes configuration, class names and network, unless they contradict those of a run in `workdir`."""
     workdir.mkdir(parents=True, exist_ok=True)
     path, classes = workdir / "config.json", workdir / "classes.txt"
     if path.exists():
         old, new = configs.flatten(configs.read(path)), configs.flatten(config)
         changed = {name: (old[name], new[name]) for name in new if _plain(old[name]) != _plain(new[name])}
-        fixed = {name: values for name, values in changed.items() if name not in configs.FREE}
+        free = set(configs.FREE)
+        if config.optim.schedule != "multistep":
+            free.remove("train.epochs")  # on which the learning rate of every step depends
+        fixed = {name: values for name, values in changed.items() if name not in free}
         if fixed:
             listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
             raise InputError(
@@ -139,6 +155,7 @@ def _claim(config, class_names, workdir):
         )
     configs.write(config, path)
     classes.write_text("".join(f"{name}\n" for name in class_names))
+    (workdir / "network.json").write_text(json.dumps(to_dict(model), indent=2) + "\n")
 
 
 def _plain(value):

@@ -12,7 +12,6 @@ import jax
 import orbax.checkpoint as ocp
 
 from r3d_jax.errors import InputError
-from r3d_jax.training.steps import TrainState
 
 KEPT = {"last": 2, "best": 1}
 
@@ -37,8 +36,8 @@ class Checkpoints:
         for manager in self._managers.values():
             manager.close()
 
-    def save(self, state: TrainState, kind: str = "last") -> None:
-        """Saves `state` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
+    def save(self, state: Any, kind: str = "last") -> None:
+        """Saves a `TrainState` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
             state = jax.device_get(state)  # one copy, where Orbax would slice each device's
@@ -46,7 +45,7 @@ class Checkpoints:
             items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
             manager.save(step, args=ocp.args.Composite(**items))
 
-    def restore(self, like: TrainState) -> TrainState | None:
+    def restore(self, like: Any) -> Any | None:
         """The newest sound state, placed as `like` is, which gives its shapes; None where nothing was ever saved.
 
         Damaged checkpoints are moved into the folder `damaged`, so that their steps can be saved again.
@@ -66,7 +65,7 @@ class Checkpoints:
                 (manager.directory / str(step)).rename(damaged / f"{step}-{time.time_ns()}")
         manager.reload()
         variables, rest = found["variables"], found["rest"]
-        return TrainState(rest["step"], variables["params"], variables["batch_stats"], rest["opt_state"])
+        return like._replace(**variables, **rest)
 
 
 def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | None:

@@ -1,0 +1,95 @@
+"""What the trunk is made of: convolutions in a row, and a residual block of such a row and a shortcut."""
+
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.nn.initializers import variance_scaling
+from jaxtyping import Array, Float
+
+from r3d_jax.errors import InputError
+from r3d_jax.models.conv3d import Clips, conv3d
+
+
+class ConvSpec(NamedTuple):
+    """One convolution of a branch; its padding is half the kernel."""
+
+    features: int
+    kernel: tuple[int, int, int]
+    stride: tuple[int, int, int] = (1, 1, 1)
+    groups: int = 1
+
+
+class Conv3D(nn.Module):
+    """Bias-free convolution with Kaiming-normal weights over the fan-out (arXiv:1502.01852)."""
+
+    spec: ConvSpec
+    zero: bool = False
+
+    @nn.compact
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        features, kernel, stride, groups = self.spec
+        if x.shape[-1] % groups or features % groups:
+            raise InputError(
+                f"`groups` (={groups}) must divide the {x.shape[-1]} and {features} channels of {self.name}"
+            )
+        # The reference's fan-out is features * kernel volume, whatever the number of groups.
+        init = nn.initializers.zeros if self.zero else variance_scaling(2.0, "fan_out", "normal")
+        shape = (*kernel, x.shape[-1] // groups, features)
+        weights = self.param("kernel", init, shape, jnp.float32)
+        return conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
+
+
+class Branch(nn.Module):
+    """Convolutions in a row: each followed by batch norm, with ReLU between; or, pre-activated, led by both.
+
+    Attributes:
+      leading: whether a pre-activated branch starts with batch norm and ReLU; the network's first block does
+        not, for the stem has just done both.
+      zero_init: start at zero: the last batch norm's scale, or the last kernel where no batch norm follows it.
+    """
+
+    convs: tuple[ConvSpec, ...]
+    norm: partial
+    preactivated: bool = False
+    leading: bool = True
+    zero_init: bool = False
+
+    @nn.compact
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        for i, spec in enumerate(self.convs, start=1):
+            last = self.zero_init and i == len(self.convs)
+            if self.preactivated:
+                if i > 1 or self.leading:
+                    x = nn.relu(self.norm(name=f"bn{i}")(x))
+                x = Conv3D(spec, zero=last, name=f"conv{i}")(x)
+            else:
+                x = nn.relu(x) if i > 1 else x
+                x = Conv3D(spec, name=f"conv{i}")(x)
+                scale_init = nn.initializers.zeros if last else nn.initializers.ones
+                x = self.norm(scale_init=scale_init, name=f"bn{i}")(x)
+        return x
+
+
+class Block(nn.Module):
+    """Residual branch plus shortcut, then a ReLU unless `closing_relu` says no."""
+
+    convs: tuple[ConvSpec, ...]
+    stride: tuple[int, int, int]
+    norm: partial
+    preactivated: bool
+    preactivated_shortcut: bool
+    leading: bool
+    zero_init: bool
+    closing_relu: bool
+
+    @nn.compact
+    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        features = self.convs[-1].features
+        branch = partial(Branch, norm=self.norm, leading=self.leading)
+        residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)
+        if x.shape[-1] != features or self.stride != (1, 1, 1):
+            projection = (ConvSpec(features, (1, 1, 1), self.stride),)
+            x = branch(projection, preactivated=self.preactivated_shortcut, name="shortcut")(x)
+        return nn.relu(residual + x) if self.closing_relu else residual + x

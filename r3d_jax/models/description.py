@@ -1,0 +1,34 @@
+"""A network as plain data and back, for whatever file carries it."""
+
+from dataclasses import fields
+from typing import Any
+
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier, tuples
+from r3d_jax.models.head import Head
+from r3d_jax.models.resnet3d import ResNet3D
+
+
+def to_dict(model: Classifier) -> dict[str, Any]:
+    """Every option of the trunk and the heads, the mean and the standard deviation."""
+    heads = [_options(head) for head in model.heads]
+    return {"trunk": _options(model.trunk), "heads": heads, "mean": list(model.mean), "std": list(model.std)}
+
+
+def from_dict(description: dict[str, Any]) -> Classifier:
+    """The network that `to_dict` has described.
+
+    Raises:
+      InputError: an option that this version does not know.
+    """
+    try:
+        trunk = ResNet3D(**{name: tuples(value) for name, value in description["trunk"].items()})
+        heads = tuple(Head(**{name: tuples(value) for name, value in head.items()}) for head in description["heads"])
+        return Classifier(trunk, heads, tuples(description["mean"]), tuples(description["std"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not the description of a network of this version ({error})") from error
+
+
+def _options(module):
+    names = (field.name for field in fields(module) if field.name not in ("parent", "name"))
+    return {name: getattr(module, name) for name in names}

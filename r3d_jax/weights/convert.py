@@ -1,0 +1,148 @@
+"""Weights of PyTorch networks and of our runs, as one file that both JAX and PyTorch can use."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.cost import parameters
+from r3d_jax.models.presets import PRESETS
+from r3d_jax.models.pretrained import from_torch, layout_of
+from r3d_jax.weights.load import load
+from r3d_jax.weights.pth import read_pth
+from r3d_jax.weights.recognise import recognise, state_dict_of
+from r3d_jax.weights.saved import Loaded, read_tensors, write
+
+# What torchvision trained its video networks with: Kinetics at 15 frames a second, half of most videos' rate.
+KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
+TORCHVISIONS = [PRESETS[name] for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")]
+# (frames, edge, stride) of the training clips, where nothing else is said.
+CLIPS = {"torchvision": (16, 112, 2), "classyvision": (8, 112, 1), "torchvision_2d": (8, 224, 1)}
+TEST_SIZE = 128
+
+
+def convert(
+    source: Path,
+    out: Path,
+    *,
+    model: str = "",
+    classes: Path | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+    frames: int = 0,
+    crop: int = 0,
+    stride: int = 0,
+    test_size: int = 0,
+    checkpoint: str = "last",
+    names: str = "",
+) -> list[str]:
+    """Writes the network in `source` to `out`, and tells in lines what it found and wrote.
+
+    Args:
+      source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, or a converted network.
+      model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
+      classes: a file with one class name a line, in the order of the head's rows.
+      mean, std, frames, crop, stride, test_size: of the input; empty or 0: what `source` says, or its origin's usual.
+      checkpoint: of a run.
+      names: "torchvision" or "classyvision": of the tensors written; empty: torchvision's where it has that network.
+
+    Raises:
+      InputError: anything that does not fit together; all tensors that do not fit are named at once.
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out} must be called *.safetensors, which is what it will be")
+    network, origin = _read(source, model, checkpoint)
+    channels = network.model.trunk.input_planes
+    pixels = {"mean": mean or network.model.mean, "std": std or network.model.std}
+    if any(len(values) != channels for values in pixels.values()):
+        raise InputError(
+            f"mean {pixels['mean']} and std {pixels['std']} must have one value for each of {channels} channels"
+        )
+    time, height, width, _ = network.clip_shape
+    network = Loaded(
+        network.model.clone(**pixels),
+        network.variables,
+        _class_names(classes, network),
+        (frames or time, crop or height, crop or width, channels),
+        stride or network.stride,
+        test_size or network.test_size,
+    )
+    names = names or _usual_names(network.model)
+    write(out, network, names)
+    size = out.stat().st_size / 2**20
+    return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
+
+
+def kinetics400() -> tuple[str, ...]:
+    """Names of the classes of Kinetics-400 (arXiv:1705.06950), in the order of torchvision's heads."""
+    return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
+
+
+def _read(source, model, checkpoint):
+    """(network, what it was found to be)."""
+    if not source.exists():
+        raise InputError(f"no file and no run at {source}")
+    if source.is_dir():
+        return load(source, checkpoint), f"a run, its {checkpoint} checkpoint"
+    tensors, config = None, None
+    if source.suffix == ".safetensors":
+        tensors, header = read_tensors(source)
+        if header is not None:
+            return load(source), "a converted network"
+    else:
+        tensors, config = state_dict_of(read_pth(source))
+    if model.endswith(".json"):
+        model, config = "", _read_config(Path(model))
+    layout = layout_of(tensors)
+    network, found = recognise(tensors, layout, model, config)
+    if layout == "torchvision":
+        network = network.clone(**KINETICS)
+    frames, crop, stride = CLIPS[layout]
+    if config:
+        frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
+    clip_shape = (frames, crop, crop, network.trunk.input_planes)
+    loaded = Loaded(network, from_torch(tensors, network), (), clip_shape, stride, TEST_SIZE)
+    return loaded, f"{layout}'s names, {found}"
+
+
+def _read_config(path):
+    try:
+        config = json.loads(path.read_text())
+        return config.get("model", config)
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is no ClassyVision configuration that can be read ({error})") from error
+
+
+def _class_names(path, network):
+    count = network.model.heads[0].num_classes
+    if path is None:
+        kinetics = count == 400 and network.model.trunk in TORCHVISIONS
+        return network.class_names or (kinetics400() if kinetics else _numbers(count))
+    names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+    if len(names) != count:
+        raise InputError(f"{path} names {len(names)} classes, but the head has {count}; it needs one line for each")
+    return names
+
+
+def _numbers(count):
+    return tuple(map(str, range(count)))
+
+
+def _usual_names(model: Classifier) -> str:
+    single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
+    return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
+
+
+def _describe(network):
+    count = len(network.class_names)
+    nameless = network.class_names == _numbers(count)
+    names = (
+        "numbered; --classes FILE names them" if nameless else f"{network.class_names[0]} ... {network.class_names[-1]}"
+    )
+    time, height, width, _ = network.clip_shape
+    return [
+        f"{parameters(network.model):,} parameters; {count} classes ({names})",
+        f"clips {time}x{height}x{width}, frame stride {network.stride}, tested at short edge {network.test_size}; "
+        f"mean {network.model.mean}, std {network.model.std}",
+    ]
