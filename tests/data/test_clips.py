@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from seeded import case_of
 
+from r3d_jax.data import clips
 from r3d_jax.data.clips import test_clips as views_of
 from r3d_jax.data.clips import train_clip
 
@@ -13,6 +14,12 @@ def test_ten_clips_start_where_the_reference_starts_them(row):
     clips = views_of(row["frames"], views=row["clips"], frames=row["frames_per_clip"], stride=1)
     assert clips[:, 0].tolist() == row["starts"]
     np.testing.assert_array_equal(clips, clips[:, :1] + np.arange(row["frames_per_clip"]))
+
+
+def test_starts_that_are_rounded_are_noticed(monkeypatch):
+    monkeypatch.setattr(clips.np, "floor", np.round)
+    found = [views_of(row["frames"], views=10, frames=row["frames_per_clip"], stride=1)[:, 0].tolist() for row in ROWS]
+    assert found != [row["starts"] for row in ROWS]
 
 
 def test_a_training_clip_starts_anywhere_it_fits(rng):

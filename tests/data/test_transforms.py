@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from seeded import arrays_of
 
+from r3d_jax.data import transforms
 from r3d_jax.data.transforms import resize, short_edge_size, train_transform
 from r3d_jax.data.transforms import test_transform as whole_frame
 
@@ -15,6 +16,18 @@ def test_resizing_is_the_references(size):
     assert target == expected.shape[1:3]
     np.testing.assert_allclose(resize(frames, target) / 255, expected, atol=2e-6)
     assert np.abs(whole_frame(frames, size=size) - 255 * expected).max() <= 0.501
+
+
+def test_resizing_with_aligned_corners_is_noticed(monkeypatch):
+    def aligned(size_in, size_out, crop):
+        at = np.linspace(0, size_in - 1, size_out)[crop]
+        low = np.floor(at).astype(int)
+        return low, np.minimum(low + 1, size_in - 1), (at - low).astype(np.float32)
+
+    monkeypatch.setattr(transforms, "_weights", aligned)
+    for size in (13, 16, 20, 36):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            test_resizing_is_the_references(size)
 
 
 def test_ucf101_frames_become_128_by_170():

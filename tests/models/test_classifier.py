@@ -1,3 +1,4 @@
+import json
 from functools import partial
 
 import jax
@@ -6,7 +7,17 @@ import numpy as np
 import pytest
 from shapes import unchecked_shapes
 
-from r3d_jax.models.classifier import average_views, build, init_variables, normalise, predict_fn, predict_views
+from r3d_jax.models.classifier import (
+    average_views,
+    build,
+    features_fn,
+    init_variables,
+    normalise,
+    predict_fn,
+    predict_views,
+)
+from r3d_jax.models.description import from_dict, to_dict
+from r3d_jax.models.head import Head
 
 TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 
@@ -75,6 +86,7 @@ def test_predict_fn_can_be_jitted_mapped_and_differentiated(tiny, videos):
         ((1, 2, 4, 32, 32, 3), np.float32, "must be uint8 of shape .video, view, time"),
         ((2, 4, 32, 32, 3), np.uint8, r"uint8, shape \(2, 4, 32, 32, 3\).* must be uint8 of shape .video, view"),
         ((1, 2, 3, 4, 32, 32), np.uint8, "channels first"),
+        ((1, 2, 4, 32, 32, 1), np.uint8, "must have 3 channels last; it has other channels"),
     ],
 )
 def test_other_clips_are_refused(tiny, shape, dtype, message):
@@ -82,6 +94,78 @@ def test_other_clips_are_refused(tiny, shape, dtype, message):
         predict_fn(tiny[1], np.zeros(shape, dtype), model=tiny[0])
 
 
-def test_an_unknown_network_is_named_with_those_there_are():
-    with pytest.raises(ValueError, match="no network 'r3d_19'; there are r3d_18"):
-        build("r3d_19", 5)
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("r3d_19", {}, "no network 'r3d_19'; there are r3d_18, r3d_34"),
+        ("r3d_18", {"final_stride": 2}, "no option 'final_stride' of the trunk; there are blocks, planes"),
+        ("r3d_18", {"mean": (0.5,)}, r"`mean` \(=\(0.5,\)\) and `std` .* one value for each channel"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_what_does(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, 5, **options)
+
+
+def test_options_may_be_lists():
+    assert hash(build("r3d_18", 5, blocks=[1, 1, 1, 1])) == hash(build("r3d_18", 5, blocks=(1, 1, 1, 1)))
+
+
+def test_features_are_those_of_the_trunk_without_what_lies_above(tiny, videos):
+    model, weights = tiny
+    block = "pathway0-stage2-block0"
+    below = {
+        kind: {"trunk": {name: leaf for name, leaf in tree["trunk"].items() if name <= block or "stem" in name}}
+        for kind, tree in weights.items()
+    }
+    found = jax.jit(partial(features_fn, model=model, blocks=(block,)))(below, videos)
+    assert list(found) == [block] and found[block].shape == (3, 2, 2, 8, 8, 8)
+    trunk = {kind: tree["trunk"] for kind, tree in weights.items()}
+    expected = model.trunk.apply(trunk, normalise(videos[1], model=model), names=model.trunk.block_names())
+    np.testing.assert_allclose(found[block][1], expected[block], rtol=1e-4, atol=1e-5)
+
+
+def test_features_of_a_block_that_does_not_exist_are_refused(tiny, videos):
+    with pytest.raises(ValueError, match=r"no block 'layer4' in this trunk; its blocks: stem-path0, pathway0-stage1"):
+        features_fn(tiny[1], videos, model=tiny[0], blocks=("layer4",))
+
+
+def test_a_head_at_a_block_that_does_not_exist_is_refused():
+    model = build("r3d_18", 5, block="layer4", **TINY)
+    with pytest.raises(ValueError, match=r"no block 'layer4' .*pathway0-stage4-block0"):
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 4, 32, 32, 3)))
+
+
+def test_several_heads_give_a_tuple_of_logits(tiny, videos):
+    heads = (
+        Head(3, block="pathway0-stage2-block0", unique_id="early"),
+        Head(5, unique_id="late", activation="sigmoid"),
+    )
+    model = tiny[0].clone(heads=heads)
+    weights = init_variables(model, jax.random.key(0), (4, 32, 32, 3))
+    early, late = predict_fn(weights, videos, model=model)
+    assert early.shape == (3, 3) and late.shape == (3, 5)
+
+
+@pytest.mark.parametrize("heads", [(), (Head(3), Head(4))])
+def test_heads_without_names_of_their_own_are_refused(tiny, heads):
+    with pytest.raises(ValueError, match="needs heads, each with its own `unique_id`"):
+        jax.eval_shape(tiny[0].clone(heads=heads).init, jax.random.key(0), jnp.zeros((1, 4, 32, 32, 3)))
+
+
+def test_an_image_is_a_clip_of_one_frame(tiny, rng):
+    images = rng.standard_normal((2, 32, 32, 3), np.float32)
+    model, weights = tiny
+    np.testing.assert_array_equal(model.apply(weights, images), model.apply(weights, images[:, None]))
+
+
+def test_a_network_comes_back_from_its_description(tiny):
+    heads = (
+        Head(3, block="stem-path0", pool=(1, 2, 2), unique_id="early"),
+        Head(5, average="probabilities"),
+    )
+    model = tiny[0].clone(heads=heads)
+    assert from_dict(json.loads(json.dumps(to_dict(model)))) == model
+    for broken in ({"trunk": {"layers": 3}, "heads": [], "mean": [], "std": []}, {"trunk": {}}):
+        with pytest.raises(ValueError, match="not the description of a network of this version"):
+            from_dict(broken)

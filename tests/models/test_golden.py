@@ -1,38 +1,96 @@
-"""Every option of the trunk and the head computes what the reference computes."""
+"""Every option of the trunk and the head computes what the reference computes; a broken network does not."""
+
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
-from seeded import GOLDEN, case, clips, model, weights
+from jax import lax
+from seeded import GOLDEN, case, case_of, clips, model, weights
 
+from r3d_jax.models import blocks, resnet3d
+from r3d_jax.models.cost import parameters
 from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.models.norm import BatchNorm
 
-CASES = sorted(path.stem for path in GOLDEN.glob("classy_*.npz"))
+CASES = sorted(path.stem for pattern in ("classy_*.npz", "torchvision_*.npz") for path in GOLDEN.glob(pattern))
+
+
+def same_padding(monkeypatch):
+    def conv3d(x, kernel, stride, *, padding, groups):
+        layout = ("NDHWC", "DHWIO", "NDHWC")
+        return lax.conv_general_dilated(x, kernel, stride, "SAME", dimension_numbers=layout, feature_group_count=groups)
+
+    monkeypatch.setattr(blocks, "conv3d", conv3d)
+
+
+def larger_epsilon(monkeypatch):
+    monkeypatch.setattr(resnet3d, "BatchNorm", partial(BatchNorm, epsilon=1e-3))
+
+
+def bare_shortcut(monkeypatch):
+    norm = BatchNorm.__call__
+    bare = lambda self, x: x if "shortcut" in self.scope.path else norm(self, x)  # noqa: E731
+    monkeypatch.setattr(BatchNorm, "__call__", bare)
+
+
+def with_larger_epsilon(variables):
+    """Running variances that make an epsilon of 1e-5 one of 1e-3: the mutant without compiling a second time."""
+
+    def larger(path, leaf):
+        return leaf + (1e-3 - 1e-5) if path[-1].key == "var" else leaf
+
+    return jax.tree_util.tree_map_with_path(larger, variables)
+
+
+def run(name):
+    """variables -> (logits of each head, outputs of every block), compiled, of the case's network on its input."""
+    options = case_of(name)
+    network, x = model(options), clips(options)
+
+    @jax.jit
+    def apply(variables):
+        trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
+        blocks = network.trunk.apply(trunk, x, names=network.trunk.block_names())
+        logits = network.apply(variables, x)
+        return (logits if isinstance(logits, tuple) else (logits,)), blocks
+
+    return apply
+
+
+def check(name, found):
+    options, expected = case(name)
+    logits, features = found
+    if "model" not in options:
+        np.testing.assert_allclose(
+            logits[0], expected["eval_logits"], atol=1e-5 * np.abs(expected["eval_logits"]).max()
+        )
+        return
+    ids = [f"eval_probs/{head['unique_id']}" for _, head in options["heads"]] if len(logits) > 1 else ["eval_probs"]
+    for head, rows, key in zip(model(options).heads, logits, ids):
+        np.testing.assert_allclose(ACTIVATIONS[head.activation](rows), expected[key], rtol=1e-5, atol=1e-7)
+    assert set(features) == set(options["feature_shapes"])
+    for block, (clip, channels, *grid) in options["feature_shapes"].items():
+        values = features[block]
+        assert values.shape == (clip, *grid, channels), block
+        statistics = [values.mean(), values.std(ddof=1), np.abs(values).max()]
+        np.testing.assert_allclose(statistics, expected[f"feature_mean/{block}"], rtol=1e-4, atol=1e-6, err_msg=block)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_outputs_are_the_references(name):
-    options, expected = case(name)
-    network, variables = model(options), weights(options)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-    assert parameters == options["parameters"]
-    found = jax.jit(network.apply)(variables, clips(options))
-    found = found if isinstance(found, tuple) else (found,)
-    names = [f"eval_probs/{head['unique_id']}" for _, head in options["heads"]] if len(found) > 1 else ["eval_probs"]
-    for head, logits, name in zip(network.heads, found, names):
-        np.testing.assert_allclose(ACTIVATIONS[head.activation](logits), expected[name], rtol=1e-5, atol=1e-7)
+def test_outputs_and_blocks_are_the_references(name):
+    options = case_of(name)
+    assert parameters(model(options)) == options["parameters"]
+    apply, variables = run(name), weights(options)
+    check(name, jax.device_get(apply(variables)))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        check(name, jax.device_get(apply(with_larger_epsilon(variables))))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "tiny" in name])
-def test_every_block_has_the_references_shape_and_statistics(name):
-    options, expected = case(name)
-    trunk, variables = model(options).trunk, weights(options)
-    inner = {kind: tree.get("trunk", {}) for kind, tree in variables.items()}
-    names = trunk.block_names()
-    blocks = jax.jit(lambda variables, x: trunk.apply(variables, x, names=names))(inner, clips(options))
-    assert set(blocks) == set(options["feature_shapes"])
-    for block, (clip, channels, *grid) in options["feature_shapes"].items():
-        features = blocks[block]
-        assert features.shape == (clip, *grid, channels), block
-        statistics = [features.mean(), features.std(ddof=1), np.abs(features).max()]
-        np.testing.assert_allclose(statistics, expected[f"feature_mean/{block}"], rtol=1e-4, atol=1e-6, err_msg=block)
+@pytest.mark.parametrize("mutate", [same_padding, larger_epsilon, bare_shortcut])
+@pytest.mark.parametrize("name", ["classy_tiny_basic_train", "classy_tiny_preact_bottleneck"])
+def test_a_broken_network_is_noticed(name, mutate, monkeypatch):
+    variables = weights(case_of(name))
+    mutate(monkeypatch)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        check(name, jax.device_get(run(name)(variables)))

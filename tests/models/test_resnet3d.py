@@ -1,8 +1,11 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from seeded import case
+from shapes import unchecked_shapes
 
+from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.resnet3d import ResNet3D
 
 
@@ -34,6 +37,40 @@ def test_blocks_above_the_one_asked_for_are_not_run():
     }
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 4, 16, 16), (1, 4, 16, 16, 1), (4, 16, 3)])
+def test_channels_that_do_not_come_last_are_refused(shape):
+    message = r"clips of shape .* \[clip, time, height, width, channel\], with 3 channels"
+    with pytest.raises(ValueError, match=message), unchecked_shapes():
+        ResNet3D().init(jax.random.key(0), jnp.zeros(shape))
+
+
+ONE_STAGE = {"blocks": (2,), "temporal_kernels": ((3,),), "temporal_conv_1x1": (False,), "temporal_strides": (1,)}
+ONE_STAGE |= {"spatial_strides": (1,), "planes": 8, "stem_planes": 4, "stem_kernel": (1, 3), "width_per_group": 2}
+SECOND = "pathway0-stage1-block1"
+
+
+def test_the_closing_relu_can_be_left_out():
+    x = jax.random.normal(jax.random.key(1), (1, 2, 8, 8, 3))
+    model = build("r3d_18", 3, **ONE_STAGE, residual="preactivated_bottleneck")
+    weights = init_variables(model, jax.random.key(0), (2, 8, 8, 3))
+    weights = {kind: tree["trunk"] for kind, tree in weights.items()}
+    for closing in (True, False):
+        found = model.trunk.clone(closing_relu=closing).apply(weights, x, names=(SECOND,))
+        assert (found[SECOND].min() >= 0) == closing
+
+
+ZEROS = {"basic": "bn2", "basic_r2plus1d": "bn4", "postactivated_bottleneck": "bn3", "preactivated_bottleneck": "conv3"}
+
+
+@pytest.mark.parametrize("residual", ZEROS)
+def test_residuals_can_start_at_zero(residual):
+    model = build("r3d_18", 3, **ONE_STAGE, residual=residual, zero_init=True)
+    params = init_variables(model, jax.random.key(0), (2, 8, 8, 3))["params"]
+    for name, leaves in params["trunk"][SECOND]["residual"].items():
+        weights = leaves.get("scale", leaves.get("kernel"))
+        assert (np.abs(weights).max() == 0) == (name == ZEROS[residual]), name
+
+
 def test_an_unknown_block_is_named_with_those_there_are():
     with pytest.raises(ValueError, match=r"no block 'stage9' .*pathway0-stage4-block1"):
         shapes(ResNet3D(), (4, 16, 16), ("stage9",))
@@ -46,6 +83,11 @@ def test_an_unknown_block_is_named_with_those_there_are():
         ({"shortcut": "none"}, "`shortcut` .='none'. must be one of postactivated, preactivated"),
         ({"stem": "patch"}, "`stem` .='patch'. must be one of resnext3d, r2plus1d"),
         ({"blocks": (1, 1)}, "`temporal_kernels` .* must have one entry for each of the 2 stages"),
+        ({"blocks": (2, 0, 2, 2)}, r"`blocks` .=\(2, 0, 2, 2\). must be at least 1"),
+        ({"planes": 0}, "`planes` .=0. must be at least 1"),
+        ({"temporal_kernels": ((3,), (), (3,), (3,))}, "`temporal_kernels` .* must be at least 1, and not empty"),
+        ({"temporal_kernels": ((3,), (2,), (3,), (3,))}, "`temporal_kernels` .* must be odd"),
+        ({"groups": 3}, "`groups` .=3. must divide the 64 and 64 channels"),
     ],
 )
 def test_options_that_do_not_exist_are_refused(options, message):

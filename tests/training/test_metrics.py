@@ -8,17 +8,26 @@ from r3d_jax.training.metrics import count, hits, summarise
 METERS = case_of("protocol")["meters"]
 
 
-def test_both_levels_are_the_references():
+def check_both_levels(average):
     views = METERS["clips_per_video"]
     probabilities = jnp.array(METERS["probabilities"], jnp.float32).reshape(-1, views, 6)
     labels = jnp.array(METERS["labels"][::views])
-    counts = count(probabilities, probabilities.mean(1), labels, jnp.ones(len(labels), bool))
+    counts = count(probabilities, average(probabilities, 1), labels, jnp.ones(len(labels), bool))
     summary = summarise({name: float(value) for name, value in counts.items()}, 6)
     for level in ("clip", "video"):
         for k in (1, 5):
             expected = METERS[f"{level}_accuracy"][f"top_{k}"]
             assert summary[f"{level}_top{k}"] == pytest.approx(expected, abs=1e-6), (level, k)
     assert (summary["videos"], summary["clips"]) == (4, 12)
+
+
+def test_both_levels_are_the_references():
+    check_both_levels(jnp.mean)
+
+
+def test_the_last_clip_in_place_of_the_average_is_noticed():
+    with pytest.raises(AssertionError):
+        check_both_levels(lambda rows, axis: rows[:, -1])
 
 
 def test_padding_counts_nowhere(rng):

@@ -5,6 +5,7 @@ import pytest
 from seeded import case, clips, model, weights
 
 from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.norm import BatchNorm
 from r3d_jax.models.pretrained import from_torch
 from r3d_jax.training import steps
 from r3d_jax.training.optim import sgd
@@ -63,18 +64,39 @@ def close(found, expected, rtol):
         assert np.abs(other - leaf).max() <= rtol * scale, jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_three_steps_are_the_references(count, devices, monkeypatch):
+def three_steps(devices, monkeypatch, tx=TX):
+    """The variables after three steps on the reference's batch, ours and its own."""
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
     options, expected = case("classy_tiny_basic_train")
     start = jax.tree.map(jnp.asarray, weights(options))
-    state = TrainState(jnp.zeros((), jnp.int32), start["params"], start["batch_stats"], TX.init(start["params"]))
+    state = TrainState(jnp.zeros((), jnp.int32), start["params"], start["batch_stats"], tx.init(start["params"]))
     batch = {"clip": clips(options), "label": np.array(options["train"]["labels"], np.int32)}
-    state, metrics = run(state, [batch] * 3, devices[:count], model=model(options))
-    np.testing.assert_allclose([numbers["loss"] for numbers in metrics], expected["losses"], rtol=1e-4)
+    state, batch = replicate(state, devices), split_over(batch, devices)
+    compiled = pmap(train_step, state, batch, devices=devices, model=model(options), tx=tx, seed=0)
+    losses = []
+    for _ in range(3):
+        state, numbers = compiled(state, batch)
+        losses.append(numbers["loss"])
+    np.testing.assert_allclose(losses, expected["losses"], rtol=1e-4)
     after = {name.removeprefix("after/"): value for name, value in expected.items() if name.startswith("after/")}
-    close(jax.device_get(state.variables), from_torch(after, model(options)), 1e-4)
     assert int(state.step) == 3
+    return jax.device_get(state.variables), from_torch(after, model(options))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_three_steps_are_the_references(count, devices, monkeypatch):
+    close(*three_steps(devices[:count], monkeypatch), 1e-4)
+
+
+def test_decay_on_batch_norm_and_a_biased_running_variance_are_noticed(devices, monkeypatch):
+    statistics = BatchNorm._batch_statistics
+    monkeypatch.setattr(BatchNorm, "_batch_statistics", lambda *args: (*statistics(*args)[:2], 10**9))
+    decaying = sgd(lambda _: 0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=True)
+    found, expected = three_steps(devices[:1], monkeypatch, decaying)
+    with pytest.raises(AssertionError, match=r"\['bn\d'\]\['(scale|bias)'\]"):
+        close(found["params"], expected["params"], 1e-4)
+    with pytest.raises(AssertionError, match=r"\['bn\d'\]\['var'\]"):
+        close(found["batch_stats"], expected["batch_stats"], 1e-4)
 
 
 def test_two_devices_are_one_on_the_same_batch(start, batches, devices):
@@ -104,6 +126,17 @@ def test_dropout_differs_between_steps(start, batches, devices):
         run(state, batches[:1], devices, model=dropping)[1][0]["loss"].item() for state in (start, start, later)
     )
     assert first == again != other
+
+
+def test_a_frozen_trunk_keeps_parameters_and_statistics_bit_for_bit(start, batches, devices):
+    tx = sgd(lambda _: 0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False, trunk_factor=0.0)
+    state, batch = replicate(start._replace(opt_state=tx.init(start.params)), devices), split_over(batches[0], devices)
+    frozen = pmap(train_step, state, batch, devices=devices, model=MODEL, tx=tx, seed=0, freeze_trunk=True)
+    for _ in range(2):
+        state, _ = frozen(state, batch)
+    for before, after in ((start.params, state.params), (start.batch_stats, state.batch_stats)):
+        assert all(jax.tree.leaves(jax.tree.map(np.array_equal, before["trunk"], jax.device_get(after["trunk"]))))
+    assert not np.array_equal(start.params["heads_0"]["kernel"], state.params["heads_0"]["kernel"])
 
 
 @pytest.fixture(scope="module")
