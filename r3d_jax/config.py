@@ -223,7 +223,7 @@ def _check_schedule(optim, epochs):
             raise InputError(f"`optim.milestones` (={milestones}) must be rising epochs from 1")
     count = SCHEDULES[optim.schedule]
     if not rates or (count and len(rates) != count):
-        raise InputError(f"`optim.learning_rates` (={rates}) must have {count or 'some'} for `{optim.schedule}`")
+        raise InputError(f"`optim.learning_rates` (={rates}) must have {count or 'some'} values for `{optim.schedule}`")
     if not optim.warmup_epochs < epochs:
         raise InputError(f"`optim.warmup_epochs` (={optim.warmup_epochs}) must be below `train.epochs` (={epochs})")
 

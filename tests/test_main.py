@@ -9,11 +9,13 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
+from seeded import GOLDEN
 
 import r3d_jax
 from r3d_jax.data.builder import split_rows
 from r3d_jax.data.pipeline import test_batches as batches_of_views
 from r3d_jax.training.record import read
+from r3d_jax.weights.convert import convert
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_the_demo_tells_motions_apart(demo):
     assert last["videos"] == 128 and last["clips"] == 1280
     assert last["video_top1"] >= 0.9
     assert re.search(
-        r"epoch 10 test: video-level top-1 (9\d|100)\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed
+        r"epoch 8 test: video-level top-1 (9\d|100)\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed
     )
 
 
@@ -62,7 +64,7 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert {row["kind"] for row in read(run)} == {"train", "eval"}
     assert list((run / "tensorboard").glob("events*"))
     assert matplotlib.image.imread(run / "curves.png").shape[2] == 4
-    assert (run / "checkpoints" / "last" / "320").is_dir() and list((run / "checkpoints" / "best").iterdir())
+    assert (run / "checkpoints" / "last" / "256").is_dir() and list((run / "checkpoints" / "best").iterdir())
     train = [row for row in read(run) if row["kind"] == "train"]
     assert {"loss", "accuracy", "learning_rate", "clips_per_second", "data_wait", "epoch"} <= set(train[0])
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
@@ -73,8 +75,8 @@ def test_a_finished_run_is_tested_again_and_says_so(demo, main, data_dir):
     before = (run / "metrics.jsonl").read_text()
     flags = ("--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}")
     status, again = main(*flags, XLA_FLAGS="")
-    assert status == 0 and "This run is finished (10 epochs)" in again
-    result = re.search(r"epoch 10 test: (.*); loss", printed)[1]
+    assert status == 0 and "This run is finished (8 epochs)" in again
+    result = re.search(r"epoch 8 test: (.*); loss", printed)[1]
     assert f"test: {result}" in again
     assert (run / "metrics.jsonl").read_text() == before
 
@@ -194,6 +196,30 @@ def test_a_run_goes_on_when_epochs_are_added(tiny, tiny_run, tmp_path):
     status, printed = tiny("--config.train.epochs=4")
     assert status == 0 and "train.epochs: 3 when the run was started, 4 now" in printed
     assert "Resuming" in printed and "epoch 4 test:" in printed
+
+
+def test_a_run_starts_from_converted_weights_with_a_frozen_trunk(tiny, tmp_path):
+    source = tmp_path / "source.safetensors"
+    convert(GOLDEN / "classyvision_checkpoint.torch", source)
+    flags = ["--config.model.planes=0", "--config.model.stem_planes=0", "--config.model.pool=(0,0,0)"]
+    flags += [f"--config.finetune.source={source}", "--config.finetune.freeze_trunk=True"]
+    status, printed = tiny(*flags, "--config.train.epochs=1")
+    assert status == 0, printed
+    assert f"Starting from {source}\n  loaded: the trunk (" in printed
+    assert "reset: the head (8 classes at pathway0-stage2-block1-relu)" in printed
+    assert "skipped: late at pathway0-stage2-block1-relu (3 classes), early at pathway0-stage1-block0 (2" in printed
+    there, here = r3d_jax.load(source), r3d_jax.load(tmp_path / "run")
+    assert here.model.trunk == there.model.trunk and here.class_names[0] == "walk_right"
+    trunks = [{kind: tree["trunk"] for kind, tree in loaded.variables.items()} for loaded in (there, here)]
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *trunks)))
+    # Once begun, a run needs its source no more.
+    source.unlink()
+    status, printed = tiny(*flags, "--config.train.epochs=2")
+    assert status == 0 and "Resuming" in printed and "Starting from" not in printed
+
+
+def test_a_source_that_is_not_there_gets_one_message(tiny, tmp_path):
+    refused(tiny(f"--config.finetune.source={tmp_path / 'none'}"), "no run and no converted network at")
 
 
 def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tiny, tiny_run, tmp_path):

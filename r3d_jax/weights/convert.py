@@ -85,13 +85,13 @@ def _read(source, model, checkpoint):
         raise InputError(f"no file and no run at {source}")
     if source.is_dir():
         return load(source, checkpoint), f"a run, its {checkpoint} checkpoint"
-    tensors, config = None, None
     if source.suffix == ".safetensors":
-        tensors, header = read_tensors(source)
+        content, header = read_tensors(source)
         if header is not None:
             return load(source), "a converted network"
     else:
-        tensors, config = state_dict_of(read_pth(source))
+        content = read_pth(source)
+    tensors, config = state_dict_of(content)
     if model.endswith(".json"):
         model, config = "", _read_config(Path(model))
     layout = layout_of(tensors)

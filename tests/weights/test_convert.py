@@ -1,0 +1,174 @@
+"""Networks of others and of our own runs become files that are used like a run."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from seeded import GOLDEN, case_of, tensors
+
+import r3d_jax
+from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.models.pretrained import to_torch
+from r3d_jax.weights.convert import convert, kinetics400
+
+CHECKPOINT = GOLDEN / "classyvision_checkpoint.torch"  # written by ClassyVision 0.7.0's own code
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "converted" / "out.safetensors"
+
+
+def test_a_classyvision_checkpoint_gives_the_references_answers(out):
+    lines = convert(CHECKPOINT, out)
+    assert lines[0] == f"{CHECKPOINT}: classyvision's names, network as its configuration says"
+    loaded = r3d_jax.load(out)
+    assert (loaded.clip_shape, loaded.stride, loaded.class_names) == ((4, 32, 32, 3), 1, ("0", "1", "2"))
+    with np.load(GOLDEN / "classyvision_checkpoint.npz") as arrays:
+        found = jax.jit(loaded.model.apply)(loaded.variables, arrays["clips"])
+        for head, logits in zip(loaded.model.heads, found):
+            np.testing.assert_allclose(ACTIVATIONS[head.activation](logits), arrays[head.unique_id], rtol=1e-5)
+
+
+def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
+    options, source = case_of("torchvision_mc3_18"), tmp_path / "mc3_18.safetensors"
+    save_file(tensors(options), source)
+    lines = convert(source, out)
+    assert lines[0] == f"{source}: torchvision's names, network mc3_18, which alone fits them"
+    assert lines[1] == "11,695,440 parameters; 400 classes (abseiling ... zumba)"
+    loaded = r3d_jax.load(out)
+    assert loaded.class_names == kinetics400() and len(set(kinetics400())) == 400
+    assert loaded.model.mean == (0.43216, 0.394666, 0.37645) and loaded.model.std == (0.22803, 0.22145, 0.216989)
+    assert (loaded.clip_shape, loaded.stride, loaded.test_size) == ((16, 112, 112, 3), 2, 128)
+    back = load_file(out)
+    assert set(back) == set(options["shapes"])
+    for name, value in tensors(options).items():
+        np.testing.assert_array_equal(back[name], value)
+
+
+def test_what_the_user_says_of_the_input_is_carried(out, tmp_path):
+    classes = tmp_path / "classes.txt"
+    classes.write_text("run\njump\nsit down\n")
+    numbers = {"frames": 8, "crop": 40, "stride": 3, "test_size": 48}
+    convert(CHECKPOINT, out, classes=classes, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0), **numbers)
+    loaded = r3d_jax.load(out)
+    assert loaded.class_names == ("run", "jump", "sit down")
+    assert (loaded.clip_shape, loaded.stride, loaded.test_size) == ((8, 40, 40, 3), 3, 48)
+    assert (loaded.model.mean, loaded.model.std) == ((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+
+
+def test_a_bare_state_dict_takes_its_network_from_a_configuration(out, tmp_path):
+    options = case_of("classy_tiny_postact_bottleneck")
+    source, config = tmp_path / "bare.safetensors", tmp_path / "model.json"
+    # As a network saves itself that was wrapped for several devices.
+    save_file({f"module.{name}": value for name, value in tensors(options).items()}, source)
+    heads = [head | {"fork_block": block} for block, head in options["heads"]]
+    config.write_text(json.dumps({"model": options["model"] | {"heads": heads}}))
+    convert(source, out, model=str(config))
+    assert r3d_jax.load(out).model.trunk.groups == 2
+
+
+def test_a_run_is_exported_and_answers_as_before(tiny_run, out, rng):
+    run, _ = tiny_run
+    lines = convert(run, out)
+    assert lines[0] == f"{run}: a run, its last checkpoint" and "8 classes (walk_right ... " in lines[1]
+    before, after = r3d_jax.load(run), r3d_jax.load(out)
+    assert after[0] == before[0] and after[2:] == before[2:]
+    clips = rng.integers(0, 256, (1, 2, 4, 16, 16, 3), np.uint8)
+    predict = jax.jit(partial(r3d_jax.predict_fn, model=after.model))
+    np.testing.assert_array_equal(predict(after.variables, clips), predict(before.variables, clips))
+
+
+def test_a_converted_network_can_be_converted_again_under_other_names(tiny_run, out, tmp_path):
+    convert(tiny_run[0], out)
+    assert "trunk.stem.stem.stem-path0.conv.weight" in load_file(out)
+    again = tmp_path / "again.safetensors"
+    convert(out, again, names="torchvision")
+    found, loaded = load_file(again), r3d_jax.load(again)
+    assert {"stem.0.weight", "layer4.1.conv2.1.num_batches_tracked", "fc.bias"} < set(found)
+    expected = to_torch(loaded.variables, loaded.model, "torchvision")
+    assert found.keys() == expected.keys()
+    assert loaded.class_names == r3d_jax.load(out).class_names
+
+
+def bare(tmp_path):
+    """torchvision's names on a network that is none of ours."""
+    path = tmp_path / "bare.safetensors"
+    shapes = {"stem.0.weight": (4, 3, 3, 7, 7), "layer1.0.conv1.0.weight": (2,), "fc.weight": (3, 4)}
+    save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, path)
+    return path
+
+
+def empty_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+def text(tmp_path):
+    (tmp_path / "notes.safetensors").write_text("not tensors")
+    return tmp_path / "notes.safetensors"
+
+
+def short_classes(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("one\ntwo\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "source, options, message",
+    [
+        (lambda tmp_path: tmp_path / "none.pth", {}, "no file and no run at .*none.pth"),
+        (bare, {}, "these weights fit none of ours; name the network with --model"),
+        (bare, {"model": "r3d_19"}, "no network 'r3d_19'; there are r3d_18"),
+        (bare, {"model": "r3d_18"}, r"not of this network:\n(.*\n)*  missing: stem.1.weight \[64\]\n"),
+        (bare, {"model": "none.json"}, "none.json is no ClassyVision configuration that can be read"),
+        (empty_run, {}, "no run in .*: it has no config.json and no classes.txt and no network.json"),
+        (text, {}, "notes.safetensors is no safetensors file that can be read"),
+        (lambda _: GOLDEN / "tensors.pth", {}, "neither a video network .* nor an image ResNet"),
+        (lambda _: CHECKPOINT, {"mean": (0.5,)}, "mean .0.5,. and std .* must have one value for each of 3 channels"),
+        (lambda _: CHECKPOINT, {"names": "torchvision"}, "torchvision has no names for a pre-activated network"),
+        (lambda _: CHECKPOINT, {"classes": short_classes}, "names 2 classes, but the head has 3"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_why(source, options, message, out, tmp_path):
+    options = {name: value(tmp_path) if callable(value) else value for name, value in options.items()}
+    with pytest.raises(ValueError, match=message):
+        convert(source(tmp_path), out, **options)
+    assert not out.exists()
+
+
+def test_nothing_is_overwritten_and_the_name_must_say_what_it_is(out, tmp_path):
+    with pytest.raises(ValueError, match=r"out.pth must be called \*.safetensors"):
+        convert(CHECKPOINT, tmp_path / "out.pth")
+    convert(CHECKPOINT, out)
+    before = out.read_bytes()
+    with pytest.raises(ValueError, match="is there already; name another file"):
+        convert(CHECKPOINT, out)
+    assert out.read_bytes() == before
+
+
+def test_unconverted_weights_are_not_loaded(tmp_path):
+    for path, message in (
+        (bare(tmp_path), "holds weights alone; give them a network: python -m r3d_jax convert"),
+        (CHECKPOINT, "is not converted yet; run python -m r3d_jax convert"),
+        (tmp_path / "none", "no run and no converted network at"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            r3d_jax.load(path)
+
+
+def test_the_command_converts_and_ends_with_one_message_where_it_cannot(out):
+    command = [sys.executable, "-m", "r3d_jax", "convert", CHECKPOINT, out, "--mean", "0.5,0.5,0.5"]
+    first, second = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
+    assert first.returncode == 0 and "2,489 parameters; 3 classes" in first.stdout
+    assert "mean (0.5, 0.5, 0.5), std (0.229, 0.224, 0.225)" in first.stdout
+    assert second.returncode == 1
+    assert second.stderr == f"error: {out} is there already; name another file, or move it away\n"
