@@ -45,6 +45,7 @@ class ModelConfig:
     """Which network, with which head. What is left empty is that of `finetune.source`, if there is one."""
 
     name: str = ""  # one of models/presets.py; empty: r3d_18
+    blocks: tuple[int, ...] = ()  # residual blocks in each stage; empty: the network's own
     planes: int = 0  # channels of the first stage, doubled in each further one; 0: the network's own
     stem_planes: int = 0  # 0: the network's own
     mean: tuple[float, ...] = ()  # of the pixels over 255, one for each channel; empty: ImageNet's

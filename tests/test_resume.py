@@ -23,7 +23,7 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal
 
 
 def final_state(workdir):
-    model = build("r3d_18", 8, planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
+    model = build("r3d_18", 8, blocks=(1, 1, 1, 1), planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
     tx = sgd(lambda _: 0.02, momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         return jax.device_get(checkpoints.restore(init_state(model, tx, 1, (4, 16, 16, 3))))

@@ -16,16 +16,16 @@ def network(config: Config, num_classes: int, source: Loaded | None) -> Classifi
     """
     model = config.model
     head = {"block": model.block, "pool": model.pool, "dropout": model.dropout, "average": model.average}
-    widths = {name: getattr(model, name) for name in ("planes", "stem_planes") if getattr(model, name)}
+    sizes = {name: getattr(model, name) for name in ("blocks", "planes", "stem_planes") if getattr(model, name)}
     pixels = {"mean": tuple(model.mean), "std": tuple(model.std)} if model.mean else {}
     if source is None:
-        return build(model.name or "r3d_18", num_classes, **head, **pixels, **widths)
+        return build(model.name or "r3d_18", num_classes, **head, **pixels, **sizes)
     theirs = source.model
-    ours = build(model.name, num_classes, **widths).trunk if model.name else theirs.trunk.clone(**widths)
+    ours = build(model.name, num_classes, **sizes).trunk if model.name else theirs.trunk.clone(**sizes)
     if differing := _differences(ours, theirs.trunk):
         raise InputError(
-            f"`finetune.source` holds another network than `model.name`, `model.planes` and `model.stem_planes` say: "
-            f"{differing}; leave these empty to take the source's"
+            f"`finetune.source` holds another network than `model.name`, `model.blocks`, `model.planes` and "
+            f"`model.stem_planes` say: {differing}; leave these empty to take the source's"
         )
     if pixels and (pixels["mean"], pixels["std"]) != (tuple(theirs.mean), tuple(theirs.std)):
         raise InputError(

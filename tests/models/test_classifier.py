@@ -19,7 +19,8 @@ from r3d_jax.models.classifier import (
 from r3d_jax.models.description import from_dict, to_dict
 from r3d_jax.models.head import Head
 
-TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
+TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
+TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +41,10 @@ def test_r3d_18_has_33_218_085_parameters_at_101_classes():
 
 
 def test_convolutions_start_kaiming_normal_over_the_fan_out():
-    model = build("r3d_18", 5)
+    model = build("r3d_18", 5, blocks=(1, 1, 1, 1), planes=16)
     params = init_variables(model, jax.random.key(0), (2, 16, 16, 3))["params"]
-    kernel = params["trunk"]["pathway0-stage3-block1"]["residual"]["conv1"]["kernel"]
-    np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (256 * 27)), rtol=0.01)
+    kernel = params["trunk"]["pathway0-stage3-block0"]["residual"]["conv2"]["kernel"]
+    np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (64 * 27)), rtol=0.01)
 
 
 def test_pixels_are_normalised_by_mean_and_standard_deviation(tiny):
@@ -121,7 +122,8 @@ def test_features_are_those_of_the_trunk_without_what_lies_above(tiny, videos):
     found = jax.jit(partial(features_fn, model=model, blocks=(block,)))(below, videos)
     assert list(found) == [block] and found[block].shape == (3, 2, 2, 8, 8, 8)
     trunk = {kind: tree["trunk"] for kind, tree in weights.items()}
-    expected = model.trunk.apply(trunk, normalise(videos[1], model=model), names=model.trunk.block_names())
+    everything = jax.jit(partial(model.trunk.apply, names=model.trunk.block_names()))
+    expected = everything(trunk, normalise(videos[1], model=model))
     np.testing.assert_allclose(found[block][1], expected[block], rtol=1e-4, atol=1e-5)
 
 
@@ -132,7 +134,7 @@ def test_features_of_a_block_that_does_not_exist_are_refused(tiny, videos):
 
 def test_a_head_at_a_block_that_does_not_exist_is_refused():
     model = build("r3d_18", 5, block="layer4", **TINY)
-    with pytest.raises(ValueError, match=r"no block 'layer4' .*pathway0-stage4-block0"):
+    with pytest.raises(ValueError, match=r"no block 'layer4' .*pathway0-stage2-block0"):
         jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 4, 32, 32, 3)))
 
 
@@ -142,8 +144,8 @@ def test_several_heads_give_a_tuple_of_logits(tiny, videos):
         Head(5, unique_id="late", activation="sigmoid"),
     )
     model = tiny[0].clone(heads=heads)
-    weights = init_variables(model, jax.random.key(0), (4, 32, 32, 3))
-    early, late = predict_fn(weights, videos, model=model)
+    weights = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 4, 32, 32, 3)))
+    early, late = jax.eval_shape(partial(predict_fn, model=model), weights, videos)
     assert early.shape == (3, 3) and late.shape == (3, 5)
 
 
@@ -156,7 +158,9 @@ def test_heads_without_names_of_their_own_are_refused(tiny, heads):
 def test_an_image_is_a_clip_of_one_frame(tiny, rng):
     images = rng.standard_normal((2, 32, 32, 3), np.float32)
     model, weights = tiny
-    np.testing.assert_array_equal(model.apply(weights, images), model.apply(weights, images[:, None]))
+    trunk = {kind: tree["trunk"] for kind, tree in weights.items()}
+    found, expected = (model.trunk.apply(trunk, x, names=("stem-path0",)) for x in (images, images[:, None]))
+    np.testing.assert_array_equal(found["stem-path0"], expected["stem-path0"])
 
 
 def test_a_network_comes_back_from_its_description(tiny):

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ def check_both_levels(average):
     views = METERS["clips_per_video"]
     probabilities = jnp.array(METERS["probabilities"], jnp.float32).reshape(-1, views, 6)
     labels = jnp.array(METERS["labels"][::views])
-    counts = count(probabilities, average(probabilities, 1), labels, jnp.ones(len(labels), bool))
+    counts = jax.jit(count)(probabilities, average(probabilities, 1), labels, jnp.ones(len(labels), bool))
     summary = summarise({name: float(value) for name, value in counts.items()}, 6)
     for level in ("clip", "video"):
         for k in (1, 5):
@@ -33,9 +34,10 @@ def test_the_last_clip_in_place_of_the_average_is_noticed():
 def test_padding_counts_nowhere(rng):
     logits = jnp.array(rng.standard_normal((5, 2, 7), np.float32))
     labels, valid = jnp.arange(5), jnp.array([True, True, False, True, False])
-    padded = count(logits, logits.mean(1), labels, valid)
+    counts = jax.jit(count)
+    padded = counts(logits, logits.mean(1), labels, valid)
     kept = np.flatnonzero(valid)
-    bare = count(logits[kept], logits[kept].mean(1), labels[kept], jnp.ones(3, bool))
+    bare = counts(logits[kept], logits[kept].mean(1), labels[kept], jnp.ones(3, bool))
     for name in bare:
         np.testing.assert_allclose(padded[name], bare[name], rtol=1e-6)
 

@@ -19,7 +19,8 @@ from r3d_jax.training.steps import (
     train_step,
 )
 
-SMALL = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
+SMALL = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
+SMALL |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
 MODEL = build("r3d_18", 5, **SMALL)
 TX = sgd(lambda _: 0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=False)
 

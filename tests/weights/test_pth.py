@@ -5,7 +5,7 @@ import pickle
 import random
 import zipfile
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from seeded import GOLDEN
@@ -23,7 +23,7 @@ def test_tensors_come_as_arrays(name):
     expected = {
         **{"plain": (values, np.float32), "transposed": (values.transpose(2, 0, 1), np.float32)},
         **{"tail": (np.arange(20, 24), np.float32), "parameter": (values[0], np.float32)},
-        **{"half": (values, np.float16), "bfloat16": (values, ml_dtypes.bfloat16), "double": (values, np.float64)},
+        **{"half": (values, np.float16), "bfloat16": (values, jnp.bfloat16), "double": (values, np.float64)},
         **{"count": (7, np.int64), "flags": (values > 11, np.bool_), "empty": (np.zeros((0, 3)), np.float32)},
     }
     for key, (array, dtype) in expected.items():
