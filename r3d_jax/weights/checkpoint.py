@@ -24,10 +24,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._managers = {
-            kind: _manager(folder / kind, ocp.CheckpointManagerOptions(max_to_keep=count))
-            for kind, count in KEPT.items()
-        }
+        self._managers = {kind: _manager(folder / kind, max_to_keep=count) for kind, count in KEPT.items()}
 
     def __enter__(self):
         return self
@@ -76,15 +73,17 @@ def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | No
     """
     if not (folder / kind).is_dir():
         return None
-    with _manager(folder / kind, ocp.CheckpointManagerOptions(read_only=True)) as manager:
+    with _manager(folder / kind, read_only=True) as manager:
         found = _restore_newest(manager, {"variables": like})
     return found and found["variables"]
 
 
-def _manager(folder, options):
+def _manager(folder, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that it sets itself
     handlers = {item: ocp.StandardCheckpointHandler() for item in ("variables", "rest")}
-    return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
+    return ocp.CheckpointManager(
+        folder.absolute(), options=ocp.CheckpointManagerOptions(**options), item_handlers=handlers
+    )
 
 
 def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ refused before it is called.
 import math
 import os
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -40,13 +41,16 @@ def read_pth(path: Path) -> Any:
     Raises:
       InputError: the file asks for anything but tensors and plain containers, is damaged, or is in another format.
     """
-    try:
-        return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # bytes that are no pickle can raise anything
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
-        raise InputError(_UNREADABLE.format(path=path, reason=reason)) from error
+    with path.open("rb") as file:
+        read = _read_zip if file.read(4) == b"PK\x03\x04" else _read_legacy
+        file.seek(0)
+        try:
+            return read(path, file)
+        except InputError:
+            raise
+        except Exception as error:  # bytes that are no pickle can raise anything
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
+            raise InputError(_UNREADABLE.format(path=path, reason=reason)) from error
 
 
 class _Unpickler(pickle.Unpickler):
@@ -70,8 +74,18 @@ class _Unpickler(pickle.Unpickler):
         return self._storage(str(key), np.dtype(_DTYPES[dtype]), count)
 
 
-def _read_zip(path):
-    with zipfile.ZipFile(path) as archive:
+def _unpickle(file, path, storage):
+    """The next object in `file`, once its instructions have been looked through without following them."""
+    start = file.tell()
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):  # raises where bytes are missing
+        if instruction.name.endswith("PUT") and argument > count:
+            raise InputError(f"{path} numbers its objects so that reading it would take all memory; refused")
+    file.seek(start)
+    return _Unpickler(file, path, storage).load()
+
+
+def _read_zip(path, file):
+    with zipfile.ZipFile(file) as archive:
         size = os.path.getsize(path)
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if not pickles or any(name.endswith("/constants.pkl") for name in archive.namelist()):
@@ -89,11 +103,11 @@ def _read_zip(path):
                 storages[key] = _Storage(np.frombuffer(archive.read(entry), dtype))
             return storages[key]
 
-        with archive.open(pickles[0]) as file:
-            return _Unpickler(file, path, storage).load()
+        with archive.open(pickles[0]) as content:
+            return _unpickle(content, path, storage)
 
 
-def _read_legacy(path):
+def _read_legacy(path, file):
     """Pickles in a row (magic number, version, machine, the object, storage keys), then the storages' bytes."""
     size = os.path.getsize(path)
     storages = {}
@@ -105,15 +119,14 @@ def _read_legacy(path):
             storages[key] = _Storage(np.zeros(count, dtype))
         return storages[key]
 
-    with path.open("rb") as file:
-        magic, _, machine, loaded, keys = (_Unpickler(file, path, storage).load() for _ in range(5))
-        if magic != _LEGACY_MAGIC or not machine.get("little_endian"):
-            raise InputError(_UNREADABLE.format(path=path, reason="not a file of torch.save"))
-        for key in keys:
-            values = storages[str(key)].values
-            if int.from_bytes(file.read(8), "little") != len(values):
-                raise InputError(_UNREADABLE.format(path=path, reason="a storage of another length than declared"))
-            values[:] = np.frombuffer(file.read(values.nbytes), values.dtype)
+    magic, _, machine, loaded, keys = (_unpickle(file, path, storage) for _ in range(5))
+    if magic != _LEGACY_MAGIC or not machine.get("little_endian"):
+        raise InputError(_UNREADABLE.format(path=path, reason="not a file of torch.save"))
+    for key in keys:
+        values = storages[str(key)].values
+        if int.from_bytes(file.read(8), "little") != len(values):
+            raise InputError(_UNREADABLE.format(path=path, reason="a storage of another length than declared"))
+        values[:] = np.frombuffer(file.read(values.nbytes), values.dtype)
     return loaded
 
 

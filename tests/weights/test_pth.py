@@ -96,6 +96,13 @@ def test_a_tensor_outside_its_storage_is_refused(offset, shape, strides, tmp_pat
     np.testing.assert_array_equal(read_pth(file), [1, 2, 3])
 
 
+def test_a_pickle_that_would_take_all_memory_is_refused(tmp_path):
+    file = tmp_path / "greedy.pth"
+    as_zip(file, b"\x80\x02}r\xff\xff\xff\x7f.")  # an empty dict, noted as object number 2 ** 31 - 1
+    with pytest.raises(InputError, match=r"greedy.pth numbers its objects so that .* all memory; refused"):
+        read_pth(file)
+
+
 def test_an_archive_that_unpacks_to_more_than_itself_is_refused(tmp_path):
     file = tmp_path / "bomb.pth"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
