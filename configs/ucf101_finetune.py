@@ -14,10 +14,15 @@ def get_config() -> Config:
         # The clips that the weights were trained on: 16 frames, every second one.
         clip=ClipConfig(frames=16, stride=2, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         # Network, mean and standard deviation are the source's. Without its head's class names, the head starts anew.
-        model=ModelConfig(pool=(2, 7, 7), dropout=0.5),
+        model=ModelConfig(pool=(0, 0, 0), dropout=0.5),
         # finetune.freeze_trunk=True trains the head alone, finetune.trunk_factor=0.1 the trunk slowly.
         optim=OptimConfig(
-            schedule="cosine", learning_rates=(0.01, 0.0001), warmup_epochs=2.0, nesterov=True, weight_decay=1e-4
+            schedule="cosine",
+            learning_rates=(0.01, 0.0001),
+            warmup_epochs=2.0,
+            warmup_start=0.001,
+            nesterov=True,
+            weight_decay=1e-4,
         ),
         train=TrainConfig(epochs=30, batch_size=32),
         eval=EvalConfig(every=5, batch_size=2),

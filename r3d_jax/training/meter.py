@@ -68,7 +68,7 @@ class Meter:
         numbers = {name: float(np.mean([metrics[name] for metrics in self._read])) for name in self._read[0]}
         numbers |= {
             "epoch": step / self._task.steps_per_epoch,
-            "learning_rate": float(self._task.schedule(step - 1)),
+            "learning_rate": float(self._task.learning_rates[step - 1]),
             "clips_per_second": clips / elapsed,
             "data_wait": self._waited / elapsed,
         }

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import grain
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from r3d_jax import config as configs
@@ -37,7 +38,7 @@ class Task(NamedTuple):
     class_names: tuple[str, ...]
     model: Classifier
     source: Loaded | None
-    schedule: Callable
+    learning_rates: np.ndarray  # of every step, on the host: asking the device would wait for the step under way
     tx: optax.GradientTransformation
     train: grain.MapDataset
     evaluate: Callable
@@ -55,7 +56,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     Raises:
       InputError: clips that the network cannot take, unusable data, or a workdir that holds another run.
     """
-    begun = any((workdir / "checkpoints" / "last").glob("[0-9]*"))
+    begun = any(path.name.isdigit() for path in (workdir / "checkpoints" / "last").glob("*"))
     finetune, clip, train = config.finetune, config.clip, config.train
     source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
     # The source of a run that has begun may be gone: the run's folder describes its network.
@@ -75,40 +76,44 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
     optim = config.optim
     schedule = make_schedule(optim, train.epochs, per_epoch)
+    tx = sgd(
+        schedule,
+        momentum=optim.momentum,
+        nesterov=optim.nesterov,
+        weight_decay=optim.weight_decay,
+        decay_batch_norm=optim.decay_batch_norm,
+        trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
+    )
+    batches = train_batches(
+        videos,
+        train_rows,
+        batch_size=train.batch_size,
+        videos_per_epoch=train.videos_per_epoch,
+        seed=train.seed,
+        sizes=clip.train_sizes,
+        crop=clip.crop,
+        flip=clip.flip,
+        **shape,
+    )
     say(
         f"{config.data.name} fold {config.data.fold}: {len(train_rows)} training and {len(test_rows)} test videos, "
         f"{num_classes} classes; {per_epoch} steps an epoch on {len(devices)} {devices[0].platform} device(s)"
     )
     return Task(
-        config,
-        workdir,
-        devices,
-        videos.class_names,
-        model,
-        source,
-        schedule,
-        sgd(
-            schedule,
-            momentum=optim.momentum,
-            nesterov=optim.nesterov,
-            weight_decay=optim.weight_decay,
-            decay_batch_norm=optim.decay_batch_norm,
-            trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
+        config=config,
+        workdir=workdir,
+        devices=devices,
+        class_names=videos.class_names,
+        model=model,
+        source=source,
+        learning_rates=np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(train.epochs * per_epoch))),
+        tx=tx,
+        train=batches,
+        evaluate=make_evaluate(
+            model, tests, devices=devices, workers=config.data.workers, num_classes=num_classes, stop=stop
         ),
-        train_batches(
-            videos,
-            train_rows,
-            batch_size=train.batch_size,
-            videos_per_epoch=train.videos_per_epoch,
-            seed=train.seed,
-            sizes=clip.train_sizes,
-            crop=clip.crop,
-            flip=clip.flip,
-            **shape,
-        ),
-        make_evaluate(model, tests, devices=devices, workers=config.data.workers, num_classes=num_classes, stop=stop),
-        len(test_rows),
-        per_epoch,
+        num_test_videos=len(test_rows),
+        steps_per_epoch=per_epoch,
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
@@ -49,7 +49,7 @@ def write(path: Path, network: Loaded, layout: str) -> None:
     header = json.dumps({"network": to_dict(network.model), **facts})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.tmp")
-    save_file(tensors, unfinished, {"format": "pt", _HEADER: header})
+    unfinished.write_bytes(save(tensors, {"format": "pt", _HEADER: header}))  # save_file would make it private
     os.replace(unfinished, path)
 
 

@@ -11,7 +11,7 @@ from r3d_jax.training.task import Task
 
 @pytest.fixture
 def meter(tmp_path):
-    fields = dict.fromkeys(Task._fields) | {"schedule": lambda step: 0.1 / (1 + step), "steps_per_epoch": 4}
+    fields = dict.fromkeys(Task._fields) | {"learning_rates": 0.1 / np.arange(1, 9), "steps_per_epoch": 4}
     task = Task(**fields | {"config": Config(train=TrainConfig(log_every=3, batch_size=8))})
     with Progress(6, unit="step", label="Training") as progress, Record(tmp_path, 0) as rows:
         yield Meter(task, progress, rows)
