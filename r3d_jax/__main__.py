@@ -44,7 +44,10 @@ def _convert(**flags):
 
 
 def _numbers(text):
-    return tuple(float(number) for number in text.split(","))
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} must be numbers with commas between") from error
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def convert(
     """
     if out.suffix != ".safetensors":
         raise InputError(f"{out} must be called *.safetensors, which is what it will be")
+    numbers = {"frames": frames, "crop": crop, "stride": stride, "test_size": test_size}
+    if below := [f"`{name}` (={value})" for name, value in numbers.items() if value < 0]:
+        raise InputError(f"{', '.join(below)} must be at least 1, or 0 for what the network brings")
     network, origin = _read(source, model, checkpoint)
     channels = network.model.trunk.input_planes
     pixels = {"mean": mean or network.model.mean, "std": std or network.model.std}

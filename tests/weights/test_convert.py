@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from seeded import GOLDEN, case_of, tensors
 
 import r3d_jax
+from r3d_jax.__main__ import main as command
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.pretrained import to_torch
 from r3d_jax.weights.convert import convert, kinetics400
@@ -134,6 +135,7 @@ def short_classes(tmp_path):
         (text, {}, "notes.safetensors is no safetensors file that can be read"),
         (lambda _: GOLDEN / "tensors.pth", {}, "neither a video network .* nor an image ResNet"),
         (lambda _: CHECKPOINT, {"mean": (0.5,)}, "mean .0.5,. and std .* must have one value for each of 3 channels"),
+        (lambda _: CHECKPOINT, {"frames": -8, "stride": -1}, "`frames` .=-8., `stride` .=-1. must be at least 1"),
         (lambda _: CHECKPOINT, {"names": "torchvision"}, "torchvision has no names for a pre-activated network"),
         (lambda _: CHECKPOINT, {"classes": short_classes}, "names 2 classes, but the head has 3"),
     ],
@@ -143,6 +145,12 @@ def test_what_cannot_be_converted_is_told_why(source, options, message, out, tmp
     with pytest.raises(ValueError, match=message):
         convert(source(tmp_path), out, **options)
     assert not out.exists()
+
+
+def test_a_mistyped_flag_is_named(capsys):
+    with pytest.raises(SystemExit):
+        command(["convert", "source", "out", "--mean", "a,b"])
+    assert "argument --mean: 'a,b' must be numbers with commas between" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten_and_the_name_must_say_what_it_is(out, tmp_path):
@@ -166,8 +174,8 @@ def test_unconverted_weights_are_not_loaded(tmp_path):
 
 
 def test_the_command_converts_and_ends_with_one_message_where_it_cannot(tiny_run, out):
-    command = [sys.executable, "-m", "r3d_jax", "convert", tiny_run[0], out, "--mean", "0.5,0.5,0.5"]
-    first, second = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
+    arguments = [sys.executable, "-m", "r3d_jax", "convert", tiny_run[0], out, "--mean", "0.5,0.5,0.5"]
+    first, second = (subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
     assert (first.returncode, first.stderr) == (0, "") and "8 classes (walk_right ... stagger_left)" in first.stdout
     assert "mean (0.5, 0.5, 0.5), std (0.229, 0.224, 0.225)" in first.stdout
     assert second.returncode == 1
