@@ -9,7 +9,7 @@ from pathlib import Path
 
 from r3d_jax.errors import InputError
 
-DATA_SETS = ("ucf101", "demo")
+DATA_SETS = ("ucf101", "video_folder", "demo")
 # The number of learning rates that each takes; 0: any.
 SCHEDULES = {"multistep": 0, "step": 0, "linear": 2, "cosine": 2, "polynomial": 1}
 
@@ -20,7 +20,10 @@ class DataConfig:
 
     name: str = "ucf101"  # one of DATA_SETS
     source: str = ""  # folder of the videos or their archives; empty: download (the demo draws its own)
-    splits: str = ""  # folder of the split files, relative to `source` or not; empty: found in `source`
+    splits: str = ""  # ucf101: folder of the split files, relative to `source` or not; empty: found in `source`
+    test_share: float = 0.2  # video_folder: of each class, held out where the source has no train and test of its own
+    group: str = ""  # video_folder: regular expression; videos in whose "class/file" it finds the same stay together
+    split_seed: int = 0  # video_folder: of the draw of what is held out
     data_dir: str = "data"  # where prepared data sets are kept
     fold: int = 1
     max_broken: float = 0.01  # share of the videos that may fail to decode when they are prepared
@@ -178,7 +181,9 @@ def check(config: Config, devices: int) -> None:
     _at_least(1, config.eval, "eval", "every", "batch_size")
     _at_least(0, config.model, "model", "planes", "stem_planes")
     _at_least(0, config.finetune, "finetune", "trunk_factor")
-    _at_least(0, data, "data", "workers", "max_broken")
+    _at_least(0, data, "data", "workers", "max_broken", "split_seed")
+    if not 0 < data.test_share < 1:
+        raise InputError(f"`data.test_share` (={data.test_share}) must be between 0 and 1")
     _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
     _at_least(0, config.eval, "eval", "videos")
     _at_least(0, optim, "optim", "weight_decay", "momentum", "power", "warmup_epochs", "warmup_start")

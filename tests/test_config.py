@@ -29,11 +29,12 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, demo"),
+        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, video_folder, demo"),
         ("clip.train_sizes", ("a", "b"), "`clip.train_sizes` (=('a', 'b')) must be of type tuple[int, int]"),
         ("clip.train_sizes", (128, 160, 3), "must be of type tuple[int, int]"),
         ("clip.train_sizes", (160, 128), "`clip.train_sizes` (=(160, 128)) must rise from at least `clip.crop` (=112)"),
         ("clip.train_sizes", (100, 128), "must rise from at least `clip.crop` (=112)"),
+        ("data.test_share", 1.0, "`data.test_share` (=1.0) must be between 0 and 1"),
         ("clip.frames", 0, "`clip.frames` (=0) must be at least 1"),
         ("clip.flip", 1.5, "`clip.flip` (=1.5) must be a probability"),
         ("model.dropout", 1.0, "`model.dropout` (=1.0) must be at least 0 and below 1"),

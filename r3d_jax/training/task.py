@@ -18,6 +18,7 @@ from r3d_jax.data.builder import VideoSet, split_rows
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
 from r3d_jax.data.ucf101 import UCF101
+from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.description import to_dict
@@ -120,10 +121,12 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
 def load_videos(config: Config) -> VideoSet:
     """The data set that the configuration names, prepared first if need be."""
     data = config.data
+    where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
     if data.name == "demo":
         return Demo(data_dir=data.data_dir).load()
-    builder = UCF101(source=data.source, splits=data.splits, data_dir=data.data_dir, max_broken=data.max_broken)
-    return builder.load()
+    if data.name == "video_folder":
+        return VideoFolder(**where, test_share=data.test_share, group=data.group, seed=data.split_seed).load()
+    return UCF101(**where, splits=data.splits).load()
 
 
 def _check_clips(model, clip, freeze_trunk):

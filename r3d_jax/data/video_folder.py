@@ -1,0 +1,175 @@
+"""A user's own videos as a TFDS builder: one folder for each class, or a table of paths and labels."""
+
+import csv
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.errors import InputError
+
+SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+SUFFIXES |= {".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+class Row(NamedTuple):
+    """One video of the source: `class/file` or its path in a table, and "train", "test" or "" where nothing is said."""
+
+    name: str
+    path: Path
+    label: str
+    split: str
+
+
+class VideoFolder(VideoBuilder, skip_registration=True):
+    """Videos of one's own, in one fold."""
+
+    name = "video_folder"
+
+    def __init__(
+        self, *, source: str, data_dir: str, test_share: float = 0.2, group: str = "", seed: int = 0, max_broken: float
+    ):
+        """Nothing is read yet.
+
+        Args:
+          source: a folder of class folders, or of `train` and `test` with class folders in them, or a .csv or .tsv of
+            path and label (and, if it likes, split: train or test); paths are relative to the table's folder.
+          data_dir: where prepared data sets are kept.
+          test_share: of each class, held out where the source does not say what is for testing.
+          group: regular expression; videos in whose `class/file` (in a table: path) it finds the same are held out
+            together or not at all.
+          seed: of the draw of what is held out.
+          max_broken: share of the videos that may fail to decode.
+        """
+        if not source:
+            raise InputError("video_folder needs videos; name their folder, or a .csv, with --config.data.source=PATH")
+        self.source = Path(source).expanduser().resolve()
+        self.share, self.seed, self.group = test_share, seed, _compiled(group)
+        place = zlib.crc32(f"{self.source}|{test_share}|{group}|{seed}".encode())
+        super().__init__(
+            data_dir=data_dir, variant=re.sub(r"[^\w.-]", "_", f"{self.source.name}-{place:08x}"), max_broken=max_broken
+        )
+
+    def fingerprint(self) -> int | None:
+        """Changes whenever a video, its label or its side does; None where the source is gone."""
+        if not self.source.exists():
+            return None
+        rows = (f"{row} {row.path.stat().st_size}" for row in self._rows() if row.path.exists())
+        return zlib.crc32("\n".join(rows).encode())
+
+    def class_names(self) -> tuple[str, ...]:
+        """Labels in alphabetical order, or in their own where all are numbers."""
+        labels = {row.label for row in self._rows()}
+        return tuple(sorted(labels, key=int if all(label.isdecimal() for label in labels) else None))
+
+    def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
+        """Every video of the source.
+
+        Raises:
+          InputError: no videos there, or a table that cannot be understood.
+        """
+        rows, classes = self._rows(), self.class_names()
+        groups = [self._group_of(row) for row in rows]
+        splits = [row.split for row in rows]
+        if not all(splits):
+            splits = hold_out(groups, [row.label for row in rows], self.share, self.seed)
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        return [
+            VideoFile(row.name, classes.index(row.label), numbers[group], (split,), row.path.read_bytes)
+            for row, group, split in zip(rows, groups, splits)
+        ]
+
+    def _group_of(self, row):
+        if not self.group:
+            return str(row.path)
+        found = self.group.search(row.name)
+        if not found:
+            raise InputError(
+                f"`data.group` (={self.group.pattern!r}) finds nothing in {row.name}; every video needs a group"
+            )
+        return "|".join(found.groups() or [found[0]])
+
+    def _rows(self):
+        """Every video, in an order that the source alone decides."""
+        if self.source.suffix.lower() in TABLES:
+            return _read_table(self.source)
+        if not self.source.is_dir():
+            raise InputError(f"no folder and no .csv or .tsv at {self.source} (data.source)")
+        split_folders = {split: self.source / split for split in ("train", "test")}
+        if all(folder.is_dir() for folder in split_folders.values()):
+            rows = [row for split, folder in split_folders.items() for row in _read_classes(folder, split)]
+        else:
+            rows = _read_classes(self.source, "")
+        if not rows:
+            raise InputError(
+                f"no videos in {self.source}: it must hold a folder for each class with the videos in it, or `train` "
+                f"and `test` with such folders, or be a .csv or .tsv; videos are called *{', *'.join(sorted(SUFFIXES))}"
+            )
+        return rows
+
+
+def hold_out(groups: Sequence[str], labels: Sequence[str], share: float, seed: int) -> list[str]:
+    """ "train" or "test" for each video: whole groups, drawn by the seed, so that each class comes close to `share`."""
+    left = {label: share * count for label, count in Counter(labels).items()}
+    members: dict[str, list[int]] = {}
+    for i, group in enumerate(groups):
+        members.setdefault(group, []).append(i)
+    splits = ["train"] * len(groups)
+    names = sorted(members)
+    for at in np.random.default_rng(seed).permutation(len(names)):
+        inside = Counter(labels[i] for i in members[names[at]])
+        if sum(abs(left[label]) - abs(left[label] - count) for label, count in inside.items()) > 0:
+            for label, count in inside.items():
+                left[label] -= count
+            for i in members[names[at]]:
+                splits[i] = "test"
+    return splits
+
+
+def _read_classes(folder, split):
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [
+        Row(f"{each.name}/{path.relative_to(each)}", path, each.name, split)
+        for each in classes
+        for path in sorted(each.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
+
+
+def _read_table(path):
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [row for row in csv.reader(file, delimiter=TABLES[path.suffix.lower()]) if any(map(str.strip, row))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table ({error})") from error
+    titles = [title.strip().lower() for title in lines[0]] if lines else []
+    titled = {"path", "label"} <= set(titles)
+    columns = titles if titled else ["path", "label", "split"]
+    rows = []
+    for number, line in enumerate(lines[titled:], start=1 + titled):
+        cells = dict(zip(columns, map(str.strip, line)))
+        split = cells.get("split", "")
+        if not cells.get("path") or not cells.get("label") or split not in ("", "train", "test"):
+            raise InputError(
+                f"row {number} of {path} ({', '.join(line)}) must be a path, a label and, if anything, train or test"
+            )
+        rows.append(Row(cells["path"], path.parent / cells["path"], cells["label"], split))
+    if len({bool(row.split) for row in rows}) > 1:
+        raise InputError(f"{path} says of some videos whether they are for training or testing; it must of all or none")
+    if not rows:
+        raise InputError(f"no videos in {path}; a row is a path and a label")
+    return rows
+
+
+def _compiled(pattern):
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise InputError(f"`data.group` (={pattern!r}) is no regular expression ({error})") from error
