@@ -62,13 +62,11 @@ def read(path: Path) -> Loaded:
     tensors, header = read_tensors(path)
     if header is None:
         raise InputError(f"{path} holds weights alone; give them a network: python -m r3d_jax convert {path} OUT")
-    model = from_dict(header["network"])
     try:
-        facts = {name: tuple(header[name]) for name in ("class_names", "clip_shape")}
-        return Loaded(
-            model, from_torch(tensors, model), **facts, stride=header["stride"], test_size=header["test_size"]
-        )
-    except KeyError as error:
+        model = from_dict(header["network"])
+        class_names, clip_shape = tuple(header["class_names"]), tuple(header["clip_shape"])
+        return Loaded(model, from_torch(tensors, model), class_names, clip_shape, header["stride"], header["test_size"])
+    except (KeyError, TypeError) as error:
         raise InputError(f"{path} was not written by this version: its header lacks {error}") from error
 
 

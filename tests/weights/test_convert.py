@@ -173,6 +173,12 @@ def test_unconverted_weights_are_not_loaded(tmp_path):
             r3d_jax.load(path)
 
 
+def test_a_header_of_another_version_is_refused(out):
+    save_file({"fc.weight": np.zeros(1, np.float32)}, out.parent.parent / "new.safetensors", {"r3d_jax": "{}"})
+    with pytest.raises(ValueError, match="was not written by this version: its header lacks 'network'"):
+        r3d_jax.load(out.parent.parent / "new.safetensors")
+
+
 def test_the_command_converts_and_ends_with_one_message_where_it_cannot(tiny_run, out):
     arguments = [sys.executable, "-m", "r3d_jax", "convert", tiny_run[0], out, "--mean", "0.5,0.5,0.5"]
     first, second = (subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
