@@ -9,7 +9,7 @@ from pathlib import Path
 
 from r3d_jax.errors import InputError
 
-DATA_SETS = ("ucf101", "video_folder", "demo")
+DATA_SETS = ("ucf101", "hmdb51", "kinetics", "video_folder", "demo")
 # The number of learning rates that each takes; 0: any.
 SCHEDULES = {"multistep": 0, "step": 0, "linear": 2, "cosine": 2, "polynomial": 1}
 
@@ -20,7 +20,7 @@ class DataConfig:
 
     name: str = "ucf101"  # one of DATA_SETS
     source: str = ""  # folder of the videos or their archives; empty: download (the demo draws its own)
-    splits: str = ""  # ucf101: folder of the split files, relative to `source` or not; empty: found in `source`
+    splits: str = ""  # folder of the split files or annotations, relative to `source` or not; empty: found in `source`
     test_share: float = 0.2  # video_folder: of each class, held out where the source has no train and test of its own
     group: str = ""  # video_folder: regular expression; videos in whose "class/file" it finds the same stay together
     split_seed: int = 0  # video_folder: of the draw of what is held out

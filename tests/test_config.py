@@ -1,7 +1,12 @@
+import runpy
+from pathlib import Path
+
 import pytest
 
 from r3d_jax.config import ClipConfig, Config, check, check_field, flatten, read, write
 from r3d_jax.errors import InputError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def changed(name, value):
@@ -29,7 +34,7 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, video_folder, demo"),
+        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, hmdb51, kinetics, video_folder, demo"),
         ("clip.train_sizes", ("a", "b"), "`clip.train_sizes` (=('a', 'b')) must be of type tuple[int, int]"),
         ("clip.train_sizes", (128, 160, 3), "must be of type tuple[int, int]"),
         ("clip.train_sizes", (160, 128), "`clip.train_sizes` (=(160, 128)) must rise from at least `clip.crop` (=112)"),
@@ -79,3 +84,10 @@ def test_unknown_names_are_answered_with_the_known_ones():
         check_field("clip.frame")
     with pytest.raises(AttributeError):
         ClipConfig().frame = 3
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.py")), ids=lambda file: file.stem)
+def test_every_configuration_of_the_project_passes(file):
+    config = runpy.run_path(str(file))["get_config"]()
+    check(config, 1)
+    assert file.read_text().startswith(f'"""python main.py --config configs/{file.name}')

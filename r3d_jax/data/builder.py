@@ -1,7 +1,9 @@
 """What every data set shares: the TFDS builder that stores each video once, and the index that is read back."""
 
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -158,6 +160,24 @@ def split_rows(videos: VideoSet, fold: int, split: str) -> np.ndarray:
     if not len(rows):
         raise InputError(f"fold {fold} has no {split} video among the {len(videos.records)} prepared; try another")
     return rows
+
+
+def variant_of(source: Path, *settings: object) -> str:
+    """A name for the preparation of `source` with `settings`, fit for a folder."""
+    place = zlib.crc32("|".join(map(str, (source, *settings))).encode())
+    return re.sub(r"[^\w.-]", "_", f"{source.name}-{place:08x}")
+
+
+def report_missing(missing: int, total: int, listing: str, folder: Path) -> None:
+    """Says how many of the `total` videos of a `listing` are not in `folder`.
+
+    Raises:
+      InputError: all of them.
+    """
+    if missing == total:
+        raise InputError(f"none of the {total:,} videos in the {listing} is in {folder}")
+    if missing:
+        print(f"{missing:,} of the {total:,} videos in the {listing} are not in {folder}", flush=True)
 
 
 def _probe_all(files: list[VideoFile]) -> Iterable[tuple[VideoFile, bytes, Any]]:

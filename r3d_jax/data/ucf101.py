@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.builder import VideoBuilder, VideoFile, report_missing, variant_of
 from r3d_jax.errors import InputError
 
 VIDEOS_URL = "https://www.crcv.ucf.edu/datasets/human-actions/ucf101/UCF101.rar"
@@ -51,11 +51,8 @@ class UCF101(VideoBuilder, skip_registration=True):
         """
         self.source = Path(source).expanduser().resolve() if source else None
         self.splits = splits
-        name = "download"
-        if self.source:
-            place = zlib.crc32(f"{self.source}|{splits}".encode())
-            name = f"{self.source.name}-{place:08x}"
-        super().__init__(data_dir=data_dir, variant=re.sub(r"[^\w.-]", "_", name), max_broken=max_broken)
+        variant = variant_of(self.source, splits) if self.source else "download"
+        super().__init__(data_dir=data_dir, variant=variant, max_broken=max_broken)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a video or a split file in the source folder does; None where there is no such folder."""
@@ -205,10 +202,7 @@ def _match(class_names, folds, root):
         group = re.search(r"_g(\d+)_", file)
         label = labels[action.lower()]
         files.append(VideoFile(file, label, int(group[1]) if group else 0, tuple(members), path.read_bytes))
-    if not files:
-        raise InputError(f"none of the {len(folds)} videos in the split files is in {root}")
-    if len(files) < len(folds):
-        print(f"{len(folds) - len(files)} of the {len(folds)} videos in the split files are not in {root}", flush=True)
+    report_missing(len(folds) - len(files), len(folds), "split files", root)
     if tree:
         print(f"{len(tree)} of the videos in {root} are in no split file and are left out", flush=True)
     if len(files) == NUM_VIDEOS:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.builder import VideoBuilder, VideoFile, variant_of
 from r3d_jax.errors import InputError
 
 SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
@@ -52,10 +52,8 @@ class VideoFolder(VideoBuilder, skip_registration=True):
             raise InputError("video_folder needs videos; name their folder, or a .csv, with --config.data.source=PATH")
         self.source = Path(source).expanduser().resolve()
         self.share, self.seed, self.group = test_share, seed, _compiled(group)
-        place = zlib.crc32(f"{self.source}|{test_share}|{group}|{seed}".encode())
-        super().__init__(
-            data_dir=data_dir, variant=re.sub(r"[^\w.-]", "_", f"{self.source.name}-{place:08x}"), max_broken=max_broken
-        )
+        variant = variant_of(self.source, test_share, group, seed)
+        super().__init__(data_dir=data_dir, variant=variant, max_broken=max_broken)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a video, its label or its side does; None where the source is gone."""

@@ -16,6 +16,8 @@ from r3d_jax import config as configs
 from r3d_jax.config import Config
 from r3d_jax.data.builder import VideoSet, split_rows
 from r3d_jax.data.demo import Demo
+from r3d_jax.data.hmdb51 import HMDB51
+from r3d_jax.data.kinetics import Kinetics
 from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
@@ -126,7 +128,8 @@ def load_videos(config: Config) -> VideoSet:
         return Demo(data_dir=data.data_dir).load()
     if data.name == "video_folder":
         return VideoFolder(**where, test_share=data.test_share, group=data.group, seed=data.split_seed).load()
-    return UCF101(**where, splits=data.splits).load()
+    builder = {"ucf101": UCF101, "hmdb51": HMDB51, "kinetics": Kinetics}[data.name]
+    return builder(**where, splits=data.splits).load()
 
 
 def _check_clips(model, clip, freeze_trunk):
