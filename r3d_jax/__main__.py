@@ -9,14 +9,33 @@ from r3d_jax.errors import InputError
 
 def main(arguments: list[str] | None = None) -> None:
     """Parses, calls, prints; a mistake of the user ends it with one message."""
-    parser = argparse.ArgumentParser(prog="python -m r3d_jax", description="Networks outside of training.")
+    parser = argparse.ArgumentParser(prog="python -m r3d_jax", description="What is not training.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_check(commands)
     _add_convert(commands)
     flags = vars(parser.parse_args(arguments))
     try:
         flags.pop("call")(**flags)
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def _add_check(commands):
+    text = "Decodes every video of a folder and tells what is wrong with which; exit status 1 if anything is."
+    flags = commands.add_parser("check", help=text, description=text)
+    flags.set_defaults(call=_check)
+    flags.add_argument("folder", type=Path)
+    flags.add_argument("--frames", type=int, default=8, help="of a clip: shorter videos are told")
+    flags.add_argument("--stride", type=int, default=1, help="of the frames in a clip")
+    flags.add_argument("--workers", type=int, default=0, help="threads; default: one for each core")
+
+
+def _check(folder, **flags):
+    from r3d_jax.data.check import check
+
+    report = check(folder, **flags)
+    print("\n".join(report.lines()))
+    sys.exit(1 if report.findings else 0)
 
 
 def _add_convert(commands):

@@ -57,6 +57,15 @@ def ucf101_mini():
 
 
 @pytest.fixture(scope="session")
+def odd():
+    """A folder of real files that break readers."""
+    folder = DATA / "odd"
+    if not folder.is_dir():
+        pytest.skip(f"no real videos in {DATA} (R3D_JAX_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def main():
     """`python main.py ...` in a process of its own: (exit status, what it printed on both streams)."""
 

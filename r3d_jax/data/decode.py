@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
@@ -44,6 +45,16 @@ def probe(data: bytes) -> VideoInfo:
             raise ValueError("no frame of it decodes")
         rate = float(stream.average_rate or 0)
         return VideoInfo(num_frames, one_each, rate, stream.codec_context.height, stream.codec_context.width)
+
+
+def declared_frames(data: bytes) -> int:
+    """How many frames the file says it has; 0 where it does not say.
+
+    Raises:
+      ValueError: no video stream; the message is the reason.
+    """
+    with _video_stream(data) as (_, stream):
+        return stream.frames
 
 
 def read_frames(
@@ -111,9 +122,11 @@ def _video_stream(data):
     except av.error.FFmpegError as error:
         raise ValueError(f"not a video: {_reason(error)}") from error
     with container:
-        if not container.streams.video:
+        # The picture on a song's cover is a video stream to FFmpeg, but no video.
+        streams = [each for each in container.streams.video if Disposition.attached_pic not in each.disposition]
+        if not streams:
             raise ValueError("no video stream in it")
-        stream = container.streams.video[0]
+        stream = streams[0]
         stream.thread_type = "NONE"
         yield container, stream
 

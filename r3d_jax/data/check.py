@@ -1,0 +1,111 @@
+"""What is wrong with the videos of a folder: every file is decoded once, in parallel."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from r3d_jax.data.decode import declared_frames, probe
+from r3d_jax.data.video_folder import SUFFIXES
+from r3d_jax.errors import InputError
+
+RATES = (5, 121)  # frames a second; what lies outside is rarely meant
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with one file."""
+
+    file: str
+    kind: str
+    detail: str
+
+
+class Report(NamedTuple):
+    """Findings in the order of the files, and how many videos and frames were read."""
+
+    findings: list[Finding]
+    videos: int
+    frames: int
+
+    def lines(self) -> list[str]:
+        """A table of the findings and a line of totals."""
+        widths = [max((len(finding[column]) for finding in self.findings), default=0) for column in (0, 1)]
+        table = [f"{file:{widths[0]}}  {kind:{widths[1]}}  {detail}".rstrip() for file, kind, detail in self.findings]
+        kinds = Counter(finding.kind for finding in self.findings)
+        wrong = len({finding.file for finding in self.findings})
+        totals = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "nothing wrong"
+        return [*table, f"{self.videos:,} videos, {self.frames:,} frames; {wrong:,} files to look at: {totals}"]
+
+
+def check(folder: Path, *, frames: int = 8, stride: int = 1, workers: int = 0) -> Report:
+    """Reads every video below `folder`.
+
+    Args:
+      frames, stride: of a clip; shorter videos are told.
+      workers: threads; 0: one for each core.
+
+    Raises:
+      InputError: no such folder, or no file in it that is called like a video.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise InputError(f"no video in {folder}; they are called *{', *'.join(sorted(SUFFIXES))}")
+    span, findings, seen, total = (frames - 1) * stride + 1, [], {}, 0
+    for path, (digest, info, faults) in zip(files, _read_all(files, workers or os.cpu_count() or 1)):
+        name = str(path.relative_to(folder))
+        if info:
+            total += info.num_frames
+            faults += _faults_of(info, span)
+        if digest and (first := seen.setdefault(digest, name)) != name:
+            faults.append(("duplicate", f"the same bytes as {first}"))
+        findings += [Finding(name, *fault) for fault in faults]
+    return Report(findings, len(files), total)
+
+
+def _read_all(files, workers) -> Iterator:
+    """What `_read` finds in each file, in order."""
+    ahead = 4 * workers  # files held in memory at once
+    bar = tqdm(total=len(files), desc="Checking", unit="video", disable=None, leave=False)
+    with ThreadPoolExecutor(workers) as pool, bar:
+        pending = [pool.submit(_read, path) for path in files[:ahead]]
+        for i in range(len(files)):
+            found = pending[i].result()
+            pending[i] = None
+            if i + ahead < len(files):
+                pending.append(pool.submit(_read, files[i + ahead]))
+            bar.update()
+            yield found
+
+
+def _read(path):
+    """(digest, VideoInfo or None, [(kind, detail)])."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return None, None, [("unreadable", error.strerror or str(error))]
+    digest = hashlib.blake2b(data).digest() if data else None
+    try:
+        info, declared = probe(data), declared_frames(data)
+    except ValueError as error:
+        kind = "no video stream" if "no video stream" in str(error) else "unreadable"
+        return digest, None, [("truncated" if "breaks off" in str(error) else kind, str(error) if data else "empty")]
+    if info.num_frames < declared:
+        return digest, info, [("fewer frames", f"{info.num_frames} decode of the {declared} it declares")]
+    return digest, info, []
+
+
+def _faults_of(info, span):
+    faults = []
+    if info.num_frames < span:
+        faults.append(("short", f"{info.num_frames} frames, but a clip spans {span}"))
+    if not RATES[0] <= info.frame_rate < RATES[1]:
+        rate = f"{info.frame_rate:g} frames a second" if info.frame_rate else "none in the file"
+        faults.append(("odd frame rate", rate))
+    return faults
