@@ -70,17 +70,6 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
 
 
-def test_a_finished_run_is_tested_again_and_says_so(demo, main, data_dir):
-    run, printed = demo
-    before = (run / "metrics.jsonl").read_text()
-    flags = ("--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}")
-    status, again = main(*flags, XLA_FLAGS="")
-    assert status == 0 and "This run is finished (8 epochs)" in again
-    result = re.search(r"epoch 8 test: (.*); loss", printed)[1]
-    assert f"test: {result}" in again
-    assert (run / "metrics.jsonl").read_text() == before
-
-
 def test_three_lines_use_a_trained_run(demo, demo_videos):
     run, _ = demo
     rows = split_rows(demo_videos, 1, "test")
@@ -181,6 +170,16 @@ def test_a_workdir_with_other_classes_is_refused(tiny, tiny_run, tmp_path):
     shutil.copytree(tiny_run[0], tmp_path / "run")
     (tmp_path / "run" / "classes.txt").write_text("Archery\nBowling\n")
     refused(tiny(), "holds a run with other classes (2 there, 8 now")
+
+
+def test_a_finished_run_is_tested_again_and_says_so(tiny, tiny_run, tmp_path):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    status, again = tiny()
+    assert status == 0 and "This run is finished (3 epochs)" in again
+    result = re.search(r"epoch 3 test: (.*); loss", tiny_run[1])[1]
+    assert f"test: {result}" in again
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
 def test_a_run_starts_from_converted_weights_with_a_frozen_trunk(tiny, tmp_path):

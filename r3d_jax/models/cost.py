@@ -1,6 +1,7 @@
 """What a network costs: its parameters, and the multiply-adds of one clip."""
 
 import math
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -11,18 +12,17 @@ from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.head import Head
 
 
-def parameters(model: Classifier) -> int:
-    """Number of trained values: kernels, biases, batch norm's scales; not its running statistics."""
-    frames = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
-    heads = tuple(head.clone(pool=None) for head in model.heads)
-    shapes = jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), frames)
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"]))
+class Cost(NamedTuple):
+    """Numbers of trained values (not batch norm's running statistics) and of multiply-adds."""
+
+    parameters: int
+    multiply_adds: int
 
 
-def multiply_adds(model: Classifier, clip_shape: tuple[int, int, int]) -> int:
-    """Multiply-adds of the convolutions and linear layers for one clip of `clip_shape` (time, height, width).
+def cost(model: Classifier, clip_shape: tuple[int, int, int]) -> Cost:
+    """The parameters, and the multiply-adds of convolutions and linear layers for a clip (time, height, width).
 
-    Zeros of the padding are counted as the literature counts them. Computes shapes alone.
+    Zeros of the padding are counted, as the literature does. Computes shapes alone.
     """
     total = 0
 
@@ -39,5 +39,11 @@ def multiply_adds(model: Classifier, clip_shape: tuple[int, int, int]) -> int:
 
     clips = jnp.zeros((1, *clip_shape, model.trunk.input_planes))
     with nn.intercept_methods(count):
-        jax.eval_shape(model.init, jax.random.key(0), clips)
-    return total
+        shapes = jax.eval_shape(model.init, jax.random.key(0), clips)
+    return Cost(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])), total)
+
+
+def parameters(model: Classifier) -> int:
+    """Number of trained values, whatever the clip."""
+    heads = tuple(head.clone(pool=None) for head in model.heads)
+    return cost(model.clone(heads=heads), (1, 1, 1)).parameters
