@@ -35,7 +35,7 @@ def probe(data: bytes) -> VideoInfo:
     with _video_stream(data) as (container, stream):
         num_frames, one_each = 0, True
         try:
-            for packet in container.demux(stream):
+            for packet in _packets(container, stream):
                 decoded = len(packet.decode())
                 num_frames += decoded
                 one_each = one_each and decoded == (1 if packet.size else 0)
@@ -72,7 +72,7 @@ def read_frames(
     with _video_stream(data) as (container, stream):
         find = _from_key_frames if frame_per_packet else _from_start
         try:
-            frames = find(container.demux(stream), wanted)
+            frames = find(_packets(container, stream), wanted)
         except av.error.FFmpegError as error:
             raise ValueError(f"does not decode: {_reason(error)}") from error
         if len(frames) < len(wanted):
@@ -82,6 +82,14 @@ def read_frames(
         size = {"width": first.width, "height": first.height, "format": "rgb24"}
         pixels = np.stack([reformat(frame, **size).to_ndarray() for frame in frames])
     return pixels[inverse.reshape(indices.shape)]
+
+
+def _packets(container, stream):
+    """The packets of `stream`, the one that flushes the decoder last.
+
+    Theora has empty packets that repeat a frame; decoded, each would flush the decoder too early.
+    """
+    return (packet for packet in container.demux(stream) if packet.size or packet.dts is None)
 
 
 def _from_start(packets, wanted):

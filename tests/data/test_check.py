@@ -74,7 +74,12 @@ def test_real_odd_files_are_told_apart(odd):
     assert kinds["derived__truncated_half_Jump_8_1.mp4"] == "truncated"
     for name in ("derived__lfs_pointer.avi", "derived__zero_bytes.avi", "php__WrongFile.mp4", "streamio__broken.mp4"):
         assert kinds[name] == "unreadable"
-    for name in ("torchcodec__h265_10bits.mp4", "moviepy__no_duration.webm", "torchcodec__var_fps_video.mp4"):
+    for name in (
+        "torchcodec__h265_10bits.mp4",
+        "moviepy__no_duration.webm",
+        "torchcodec__var_fps_video.mp4",
+        "php__Test.ogv",
+    ):
         assert name not in kinds
     with pytest.raises(ValueError, match="no video stream"):
         probe((odd / "moviepy__with-attached-pic.mp3").read_bytes())
