@@ -5,15 +5,14 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from r3d_jax.data.decode import probe
+from r3d_jax.data.parallel import in_order
 from r3d_jax.errors import InputError
 
 MEMBERSHIP = ("none", "train", "test")
@@ -190,18 +189,8 @@ def _probe_all(files: list[VideoFile]) -> Iterable[tuple[VideoFile, bytes, Any]]
         except (ValueError, OSError) as error:
             return b"", str(error)
 
-    workers = os.cpu_count() or 1
-    ahead = 4 * workers  # what is held in memory at once
-    bar = tqdm(total=len(files), desc="Preparing videos", unit="video", disable=None)
-    with ThreadPoolExecutor(workers) as pool, bar:
-        pending = [pool.submit(read_and_probe, file) for file in files[:ahead]]
-        for i, file in enumerate(files):
-            data, found = pending[i].result()
-            pending[i] = None
-            if i + ahead < len(files):
-                pending.append(pool.submit(read_and_probe, files[i + ahead]))
-            bar.update()
-            yield file, data, found
+    for file, (data, found) in zip(files, in_order(read_and_probe, files, label="Preparing videos")):
+        yield file, data, found
 
 
 def _report_left_out(left_out, total, max_broken):

@@ -1,16 +1,12 @@
 """What is wrong with the videos of a folder: every file is decoded once, in parallel."""
 
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from r3d_jax.data.decode import declared_frames, probe
+from r3d_jax.data.parallel import in_order
 from r3d_jax.data.video_folder import SUFFIXES
 from r3d_jax.errors import InputError
 
@@ -58,7 +54,8 @@ def check(folder: Path, *, frames: int = 8, stride: int = 1, workers: int = 0) -
     if not files:
         raise InputError(f"no video in {folder}; they are called *{', *'.join(sorted(SUFFIXES))}")
     span, findings, seen, total = (frames - 1) * stride + 1, [], {}, 0
-    for path, (digest, info, faults) in zip(files, _read_all(files, workers or os.cpu_count() or 1)):
+    found = in_order(_read, files, label="Checking", workers=workers, leave=False)
+    for path, (digest, info, faults) in zip(files, found):
         name = str(path.relative_to(folder))
         if info:
             total += info.num_frames
@@ -67,21 +64,6 @@ def check(folder: Path, *, frames: int = 8, stride: int = 1, workers: int = 0) -
             faults.append(("duplicate", f"the same bytes as {first}"))
         findings += [Finding(name, *fault) for fault in faults]
     return Report(findings, len(files), total)
-
-
-def _read_all(files, workers) -> Iterator:
-    """What `_read` finds in each file, in order."""
-    ahead = 4 * workers  # files held in memory at once
-    bar = tqdm(total=len(files), desc="Checking", unit="video", disable=None, leave=False)
-    with ThreadPoolExecutor(workers) as pool, bar:
-        pending = [pool.submit(_read, path) for path in files[:ahead]]
-        for i in range(len(files)):
-            found = pending[i].result()
-            pending[i] = None
-            if i + ahead < len(files):
-                pending.append(pool.submit(_read, files[i + ahead]))
-            bar.update()
-            yield found
 
 
 def _read(path):

@@ -1,6 +1,7 @@
 """A trunk with heads on its blocks, and `predict_fn`: clips in, logits out."""
 
 from dataclasses import fields
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -91,7 +92,7 @@ def build(
     """
     if name not in PRESETS:
         raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}")
-    known = [field.name for field in fields(ResNet3D) if field.name not in ("parent", "name")]
+    known = options(PRESETS[name])
     if unknown := [option for option in trunk if option not in known]:
         raise InputError(f"no option {', '.join(map(repr, unknown))} of the trunk; there are {', '.join(known)}")
     if not len(mean) == len(std) == trunk.get("input_planes", 3):
@@ -100,6 +101,11 @@ def build(
     head = Head(num_classes, block=block, pool=pool, dropout=dropout, activation=activation, average=average)
     trunk = {option: tuples(value) for option, value in trunk.items()}
     return Classifier(PRESETS[name].clone(**trunk), (head,), tuple(mean), tuple(std))
+
+
+def options(module: nn.Module) -> dict[str, Any]:
+    """The fields of a trunk or a head that are its options."""
+    return {field.name: getattr(module, field.name) for field in fields(module) if field.name not in ("parent", "name")}
 
 
 def tuples(value):

@@ -1,18 +1,17 @@
 """A network as plain data and back, for whatever file carries it."""
 
-from dataclasses import fields
 from typing import Any
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, tuples
+from r3d_jax.models.classifier import Classifier, options, tuples
 from r3d_jax.models.head import Head
 from r3d_jax.models.resnet3d import ResNet3D
 
 
 def to_dict(model: Classifier) -> dict[str, Any]:
     """Every option of the trunk and the heads, the mean and the standard deviation."""
-    heads = [_options(head) for head in model.heads]
-    return {"trunk": _options(model.trunk), "heads": heads, "mean": list(model.mean), "std": list(model.std)}
+    heads = [options(head) for head in model.heads]
+    return {"trunk": options(model.trunk), "heads": heads, "mean": list(model.mean), "std": list(model.std)}
 
 
 def from_dict(description: dict[str, Any]) -> Classifier:
@@ -27,8 +26,3 @@ def from_dict(description: dict[str, Any]) -> Classifier:
         return Classifier(trunk, heads, tuples(description["mean"]), tuples(description["std"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not the description of a network of this version ({error})") from error
-
-
-def _options(module):
-    names = (field.name for field in fields(module) if field.name not in ("parent", "name"))
-    return {name: getattr(module, name) for name in names}

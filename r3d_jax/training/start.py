@@ -4,7 +4,7 @@ import jax
 
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, build
+from r3d_jax.models.classifier import Classifier, build, options
 from r3d_jax.weights.saved import Loaded
 
 
@@ -63,6 +63,6 @@ def take_over(fresh: dict, model: Classifier, class_names: tuple[str, ...], sour
 
 
 def _differences(ours, theirs):
-    names = [name for name in ours.__dataclass_fields__ if name not in ("parent", "name")]
-    values = [(name, getattr(theirs, name), getattr(ours, name)) for name in names]
-    return ", ".join(f"{name} {there} there and {here} here" for name, there, here in values if there != here)
+    there = options(theirs)
+    differing = {name: here for name, here in options(ours).items() if here != there[name]}
+    return ", ".join(f"{name} {there[name]} there and {here} here" for name, here in differing.items())
