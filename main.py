@@ -12,6 +12,9 @@ from r3d_jax.config import Config, check_field
 from r3d_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="file in configs/, with fields to override after a dot")
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "clips"], "train (or resume, or test what is finished), or draw the first training clips"
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<name of the config file>")
 
 
@@ -20,14 +23,16 @@ def main(argv):
         sys.exit(f"error: unknown argument {argv[1]!r}; settings are given as --config.SECTION.FIELD=VALUE")
     if not isinstance(_CONFIG.value, Config):
         sys.exit("error: --config must name a file whose get_config() returns a Config, as in configs/")
-    from r3d_jax.training.loop import run  # seconds of imports, which a mistyped flag should not cost
+    # Seconds of imports, which a mistyped flag should not cost.
+    from r3d_jax.training.look import look
+    from r3d_jax.training.loop import run
 
     logging.set_verbosity(logging.ERROR)
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
-        sys.exit(run(_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
+        sys.exit({"train": run, "clips": look}[_MODE.value](_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

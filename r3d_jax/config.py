@@ -26,7 +26,9 @@ class DataConfig:
     split_seed: int = 0  # video_folder: of the draw of what is held out
     data_dir: str = "data"  # where prepared data sets are kept
     fold: int = 1
-    max_broken: float = 0.01  # share of the videos that may fail to decode when they are prepared
+    max_broken: float = 0.01  # share of the videos that may fail to decode, when they are prepared and in training
+    reencode: int = 0  # short edge that videos are re-encoded at when they are prepared; 0: kept as they are
+    key_every: int = 12  # frames, from one that decoding may start at to the next, in a re-encoded video
     workers: int = 4  # decoding threads; 0 decodes in the main thread; batches are the same for any number
 
 
@@ -36,11 +38,26 @@ class ClipConfig:
 
     frames: int = 8
     stride: int = 1  # of the frames, in a clip
+    frame_rate: float = 0.0  # that videos are brought to first, by their time stamps; 0: every frame counts
     train_sizes: tuple[int, int] = (128, 160)  # short edge in training, drawn from first to last inclusive
     crop: int = 112
     flip: float = 0.5  # probability of a horizontal flip
     test_size: int = 128  # short edge in testing; the whole frame is seen
     views: int = 10  # evenly spaced clips of a test video
+    crops: int = 1  # of each: 1: the whole frame, 3: squares along the long edge, 10: corners, middle, mirror images
+
+
+@dataclass(slots=True)
+class AugmentConfig:
+    """What else is done to training clips; one draw for a clip, the same in all its frames."""
+
+    strides: tuple[int, ...] = ()  # first and last of the strides that are drawn; empty: `clip.stride`
+    operations: int = 0  # RandAugment: how many of its operations are drawn for a clip
+    magnitude: float = 9.0  # RandAugment: how strong they are, from 0 to 10
+    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue
+    erase: float = 0.0  # probability that a rectangle is filled with noise
+    mixup: float = 0.0  # alpha; clips and labels of a pair are blended; 0: off
+    cutmix: float = 0.0  # alpha; a rectangle is swapped within a pair; with mixup, one or the other
 
 
 @dataclass(slots=True)
@@ -115,6 +132,7 @@ class Config:
 
     data: DataConfig = field(default_factory=DataConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -179,9 +197,18 @@ def check(config: Config, devices: int) -> None:
     _at_least(1, clip, "clip", "frames", "stride", "crop", "test_size", "views")
     _at_least(1, train, "train", "epochs", "batch_size", "log_every")
     _at_least(1, config.eval, "eval", "every", "batch_size")
+    _at_least(0, clip, "clip", "frame_rate")
+    _check_augment(config.augment, train.batch_size)
+    if clip.crops not in (1, 3, 10):
+        raise InputError(f"`clip.crops` (={clip.crops}) must be 1, 3 or 10")
+    if clip.crops == 10 and clip.crop > clip.test_size:
+        raise InputError(
+            f"`clip.crop` (={clip.crop}) must be at most `clip.test_size` (={clip.test_size}), from which ten are cut"
+        )
     _at_least(0, config.model, "model", "planes", "stem_planes")
     _at_least(0, config.finetune, "finetune", "trunk_factor")
-    _at_least(0, data, "data", "workers", "max_broken", "split_seed")
+    _at_least(0, data, "data", "workers", "max_broken", "split_seed", "reencode")
+    _at_least(1, data, "data", "key_every")
     if not 0 < data.test_share < 1:
         raise InputError(f"`data.test_share` (={data.test_share}) must be between 0 and 1")
     _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
@@ -212,6 +239,23 @@ def check(config: Config, devices: int) -> None:
         )
     if optim.nesterov and not optim.momentum:
         raise InputError("`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0")
+
+
+def _check_augment(augment, batch_size):
+    _at_least(0, augment, "augment", "operations", "magnitude", "mixup", "cutmix")
+    strides = augment.strides
+    if strides and not (len(strides) == 2 and 1 <= strides[0] <= strides[1]):
+        raise InputError(f"`augment.strides` (={strides}) must be the first and the last stride, from 1")
+    if augment.magnitude > 10:
+        raise InputError(f"`augment.magnitude` (={augment.magnitude}) must be at most 10")
+    if min(augment.jitter) < 0 or augment.jitter[3] > 0.5:
+        raise InputError(f"`augment.jitter` (={augment.jitter}) must be at least 0, and its last value at most 0.5")
+    if not 0 <= augment.erase <= 1:
+        raise InputError(f"`augment.erase` (={augment.erase}) must be a probability, from 0 to 1")
+    if (augment.mixup or augment.cutmix) and batch_size % 2:
+        raise InputError(
+            f"`train.batch_size` (={batch_size}) must be even: `augment.mixup` and `augment.cutmix` mix pairs of clips"
+        )
 
 
 def _check_schedule(optim, epochs):

@@ -36,6 +36,15 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
     [
         ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, hmdb51, kinetics, video_folder, demo"),
         ("clip.train_sizes", ("a", "b"), "`clip.train_sizes` (=('a', 'b')) must be of type tuple[int, int]"),
+        ("clip.crops", 5, "`clip.crops` (=5) must be 1, 3 or 10"),
+        ("clip.frame_rate", -1.0, "`clip.frame_rate` (=-1.0) must be at least 0"),
+        ("data.key_every", 0, "`data.key_every` (=0) must be at least 1"),
+        ("augment.strides", (2,), "`augment.strides` (=(2,)) must be the first and the last stride, from 1"),
+        ("augment.strides", (3, 2), "must be the first and the last stride"),
+        ("augment.magnitude", 11.0, "`augment.magnitude` (=11.0) must be at most 10"),
+        ("augment.jitter", (0.4, 0.4, 0.4, 0.6), "must be at least 0, and its last value at most 0.5"),
+        ("augment.erase", 1.5, "`augment.erase` (=1.5) must be a probability, from 0 to 1"),
+        ("augment.mixup", -0.1, "`augment.mixup` (=-0.1) must be at least 0"),
         ("clip.train_sizes", (128, 160, 3), "must be of type tuple[int, int]"),
         ("clip.train_sizes", (160, 128), "`clip.train_sizes` (=(160, 128)) must rise from at least `clip.crop` (=112)"),
         ("clip.train_sizes", (100, 128), "must rise from at least `clip.crop` (=112)"),
@@ -76,9 +85,20 @@ def test_nesterov_needs_a_momentum():
         check(config, 1)
 
 
+def test_crops_fit_and_mixing_takes_pairs():
+    config = changed("clip.crops", 10)
+    config.clip.test_size = 100
+    with pytest.raises(InputError, match=r"`clip.crop` .=112. must be at most `clip.test_size` .=100., from which ten"):
+        check(config, 1)
+    config = changed("augment.cutmix", 1.0)
+    config.train.batch_size = 7
+    with pytest.raises(InputError, match=r"`train.batch_size` .=7. must be even: .*mix pairs of clips"):
+        check(config, 1)
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
     check_field("clip.frames")
-    with pytest.raises(InputError, match="no config section 'clips'; there are data, clip, model"):
+    with pytest.raises(InputError, match="no config section 'clips'; there are data, clip, augment"):
         check_field("clips.frames")
     with pytest.raises(InputError, match=r"no config field 'clip.frame'; `clip` has frames, stride"):
         check_field("clip.frame")

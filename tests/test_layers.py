@@ -43,7 +43,7 @@ def test_configurations_import_the_config_module_alone():
 
 def test_each_outside_library_is_touched_by_few_files():
     owners = {
-        "av": {"data/decode.py", "data/demo.py"},
+        "av": {"data/decode.py", "data/pixels.py", "data/reencode.py", "data/demo.py"},
         "grain": {"data/pipeline.py", "training/task.py"},
         "orbax": {"weights/checkpoint.py"},
         "safetensors": {"weights/saved.py"},
@@ -57,7 +57,7 @@ def test_each_outside_library_is_touched_by_few_files():
 
 
 def test_importing_the_package_loads_none_of_the_heavy_libraries():
-    heavy = ("tensorflow_datasets", "grain", "av", "torch", "orbax")
+    heavy = ("tensorflow_datasets", "grain", "av", "cv2", "torch", "orbax")
     code = f"import sys, r3d_jax; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,6 +6,9 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.decode import VideoInfo, probe
+
 
 def frames_of(count, height=32, width=48):
     """Distinct frames: a bright square that moves, on noise."""
@@ -17,19 +20,52 @@ def frames_of(count, height=32, width=48):
     return frames
 
 
-def encode(frames, *, codec="mpeg4", container="avi", key_every=12, b_frames=0):
-    """A video file's bytes."""
+def encode(
+    frames,
+    *,
+    codec="mpeg4",
+    container="avi",
+    key_every=12,
+    b_frames=0,
+    pixels="yuv420p",
+    options=None,
+    turn=None,
+    aspect=None,
+    ticks=None,
+):
+    """A video file's bytes; `turn`: (degrees, whether mirrored), `ticks`: when each frame is shown, in 25ths."""
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=Fraction(25))
+        stream = output.add_stream(codec, rate=Fraction(25), options=options or {})
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         stream.gop_size = key_every
         stream.max_b_frames = b_frames
         stream.codec_context.thread_count = 1
-        for frame in frames:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if turn:
+            stream.set_display_rotation(turn[0], hflip=turn[1])
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            if ticks:
+                picture.pts, picture.time_base = ticks[i], Fraction(1, 25)
+            output.mux(stream.encode(picture))
         output.mux(stream.encode())
+    return file.getvalue()
+
+
+def remuxed(first, second, container):
+    """One file with the video streams of two, interleaved."""
+    file = io.BytesIO()
+    inputs = (av.open(io.BytesIO(first)), av.open(io.BytesIO(second)))
+    with av.open(file, "w", format=container) as output, inputs[0], inputs[1]:
+        streams = [output.add_stream_from_template(each.streams.video[0]) for each in inputs]
+        for source, stream in zip(inputs, streams):
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    output.mux(packet)
     return file.getvalue()
 
 
@@ -48,4 +84,18 @@ def audio_only():
 def decode_all(data):
     """Every frame, by the plainest means."""
     with av.open(io.BytesIO(data)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        stream = container.streams.video[0]
+        packets = (packet for packet in container.demux(stream) if packet.size or packet.dts is None)
+        return np.stack([frame.to_ndarray(format="rgb24") for packet in packets for frame in packet.decode()])
+
+
+def video_set(files, labels):
+    """As a builder prepares it, in memory."""
+    found = [probe(data) for data in files]
+    index = {field: np.array([getattr(info, field) for info, _ in found]) for field in VideoInfo._fields}
+    index |= {"name": np.array([f"v{i}" for i in range(len(files))]), "label": np.array(labels)}
+    records = [
+        layout._asdict() | {"codec": layout.codec.encode(), "tag": layout.tag.encode(), "video": data}
+        for data, (_, layout) in zip(files, found)
+    ]
+    return VideoSet(records, index, ("a", "b", "c"))

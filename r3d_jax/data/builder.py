@@ -4,18 +4,22 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.decode import probe
+from r3d_jax.data.decode import Layout, probe
 from r3d_jax.data.parallel import in_order
+from r3d_jax.data.reencode import describe, effect, reencode
 from r3d_jax.errors import InputError
 
 MEMBERSHIP = ("none", "train", "test")
+MEASURED = 16  # re-encoded videos of which the effect is told
+CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
 
 
 class VideoFile(NamedTuple):
@@ -44,13 +48,21 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     a fold reads no video.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
     folds = 1
-    max_broken = 0.01
 
-    def __init__(self, *, data_dir: str, variant: str, max_broken: float = 0.01):
-        """`variant` tells preparations of one data set apart; `max_broken` is the share of videos that may fail."""
-        self.max_broken = max_broken
+    def __init__(
+        self, *, data_dir: str, variant: str, max_broken: float = 0.01, short_edge: int = 0, key_every: int = 12
+    ):
+        """Nothing is read yet.
+
+        Args:
+          variant: tells preparations of one data set apart.
+          max_broken: the share of videos that may fail.
+          short_edge, key_every: re-encode every video at this size, with a key frame every so many; 0: as it is.
+        """
+        self.max_broken, self.short_edge, self.key_every = max_broken, short_edge, key_every
+        variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
         super().__init__(
             data_dir=os.path.expanduser(data_dir),
             config=tfds.core.BuilderConfig(name=variant),
@@ -77,10 +89,21 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "label": np.int32,
             "group": np.int32,
             "num_frames": np.int32,
-            "frame_per_packet": np.bool_,
+            "declared_frames": np.int32,
             "frame_rate": np.float32,
             "height": np.int32,
             "width": np.int32,
+        }
+        # The layout: how to get at the frames. Beside the bytes only, not in the index.
+        features |= {
+            "packets": tfds.features.Tensor(shape=(None, 4), dtype=np.int64, encoding=tfds.features.Encoding.BYTES),
+            "seconds": tfds.features.Tensor(shape=(None,), dtype=np.float64, encoding=tfds.features.Encoding.BYTES),
+            "codec": tfds.features.Text(),
+            "tag": tfds.features.Text(),
+            "extradata": tfds.features.Text(),
+            "delay": np.int32,
+            "turn": np.int32,
+            "mirror": np.bool_,
         }
         features |= {f"fold{fold}": membership for fold in range(1, self.folds + 1)}
         return tfds.core.DatasetInfo(
@@ -96,17 +119,28 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {"videos": self._generate_examples(files)}
 
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
-        index, left_out = [], []
-        for file, data, found in _probe_all(files):
+        index, left_out, effects, short = [], [], [], []
+        measured = set(np.linspace(0, len(files) - 1, MEASURED).astype(int).tolist())
+        read = partial(_read, short_edge=self.short_edge, key_every=self.key_every)
+        jobs = [(file, i in measured) for i, file in enumerate(files)]
+        for file, found in zip(files, in_order(read, jobs, label="Preparing videos")):
             if isinstance(found, str):
                 left_out.append((file.name, found))
                 continue
-            columns = {"name": file.name, "label": file.label, "group": file.group, **found._asdict()}
+            data, info, layout, its_effect = found
+            effects += [its_effect] if its_effect else []
+            if info.num_frames < CUT_SHORT * info.declared_frames:
+                short.append((file.name, f"{info.num_frames} decode of the {info.declared_frames} it declares"))
+            columns = {"name": file.name, "label": file.label, "group": file.group, **info._asdict()}
             columns |= {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
             # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
             key = len(index) * (2**128 // len(files))
             index.append(columns)
-            yield key, {**columns, "video": data}
+            yield key, {**columns, **layout._asdict(), "video": data}
+        if effects:
+            print(describe(effects), flush=True)
+        if short:
+            print(f"{len(short)} of {len(files)} videos are cut short, and kept:{_listing(short)}", flush=True)
         _report_left_out(left_out, len(files), self.max_broken)
         self.info.metadata.update(
             class_names=list(self.class_names()),
@@ -146,6 +180,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
 
 
+def layout_of(record: dict[str, Any]) -> Layout:
+    """Where the frames are in a record's video."""
+    fields = {name: record[name] for name in Layout._fields}
+    return Layout(**fields | {name: fields[name].decode() for name in ("codec", "tag")})
+
+
 def split_rows(videos: VideoSet, fold: int, split: str) -> np.ndarray:
     """Row numbers of the videos that `fold` has in `split` ("train" or "test").
 
@@ -179,22 +219,27 @@ def report_missing(missing: int, total: int, listing: str, folder: Path) -> None
         print(f"{missing:,} of the {total:,} videos in the {listing} are not in {folder}", flush=True)
 
 
-def _probe_all(files: list[VideoFile]) -> Iterable[tuple[VideoFile, bytes, Any]]:
-    """(file, its bytes, VideoInfo or the reason why there is none) in order, decoded on all cores."""
+def _read(job, *, short_edge, key_every):
+    """(bytes, VideoInfo, Layout, Effect or None) of a file, or the reason why there is none."""
+    file, measured = job
+    try:
+        data = file.read()
+        info, layout = probe(data)
+        if not short_edge:
+            return data, info, layout, None
+        smaller = reencode(data, info, layout, short_edge=short_edge, key_every=key_every)
+        found = effect((data, info, layout), smaller, short_edge=short_edge) if measured else None
+        return *smaller, found
+    except (ValueError, OSError) as error:
+        return str(error)
 
-    def read_and_probe(file):
-        try:
-            data = file.read()
-            return data, probe(data)
-        except (ValueError, OSError) as error:
-            return b"", str(error)
 
-    for file, (data, found) in zip(files, in_order(read_and_probe, files, label="Preparing videos")):
-        yield file, data, found
+def _listing(rows):
+    return "".join(f"\n  {name}: {reason}" for name, reason in rows)
 
 
 def _report_left_out(left_out, total, max_broken):
-    listing = "".join(f"\n  {name}: {reason}" for name, reason in left_out)
+    listing = _listing(left_out)
     if len(left_out) == total:
         raise InputError(f"none of the {total} videos can be decoded:{listing}")
     if len(left_out) > max_broken * total:

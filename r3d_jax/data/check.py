@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from r3d_jax.data.decode import declared_frames, probe
+from r3d_jax.data.decode import probe
 from r3d_jax.data.parallel import in_order
 from r3d_jax.data.video_folder import SUFFIXES
 from r3d_jax.errors import InputError
@@ -74,12 +74,12 @@ def _read(path):
         return None, None, [("unreadable", error.strerror or str(error))]
     digest = hashlib.blake2b(data).digest() if data else None
     try:
-        info, declared = probe(data), declared_frames(data)
+        info, _ = probe(data)
     except ValueError as error:
         kind = "no video stream" if "no video stream" in str(error) else "unreadable"
         return digest, None, [("truncated" if "breaks off" in str(error) else kind, str(error) if data else "empty")]
-    if info.num_frames < declared:
-        return digest, info, [("fewer frames", f"{info.num_frames} decode of the {declared} it declares")]
+    if info.num_frames < info.declared_frames:
+        return digest, info, [("fewer frames", f"{info.num_frames} decode of the {info.declared_frames} it declares")]
     return digest, info, []
 
 

@@ -1,7 +1,13 @@
 """Which frames: pure index arithmetic."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
+
+
+def shown_at_rate(seconds: Float[np.ndarray, "frame"], rate: float) -> Int[np.ndarray, "tick"]:
+    """The frame that is on the screen at each tick of `rate` a second, from the first frame's time to the last's."""
+    ticks = np.arange(int(seconds[-1] * rate + 1e-6) + 1) / rate
+    return np.searchsorted(seconds, ticks + 1e-6, side="right") - 1
 
 
 def train_clip(num_frames: int, rng: np.random.Generator, *, frames: int, stride: int) -> Int[np.ndarray, "time"]:

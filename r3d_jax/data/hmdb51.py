@@ -3,6 +3,7 @@
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -24,19 +25,19 @@ class HMDB51(VideoBuilder, skip_registration=True):
     name = "hmdb51"
     folds = 3
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, max_broken: float = 0.01):
+    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
         """Nothing is read yet.
 
         Args:
           source: folder that holds `<class>/*.avi`, itself or in `hmdb51_org`.
           splits: folder of `<class>_test_split1.txt` and so on, relative to `source` or not; empty: found in `source`.
           data_dir: where prepared data sets are kept.
-          max_broken: share of the videos that may fail to decode.
+          preparing: what VideoBuilder takes.
         """
         if not source:
             raise InputError(f"HMDB-51 is not downloaded: {_BY_HAND}")
         self.source, self.splits = Path(source).expanduser().resolve(), splits
-        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), max_broken=max_broken)
+        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), **preparing)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a video or a split file does; None where the source is gone."""

@@ -3,6 +3,7 @@
 import csv
 import zlib
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -20,7 +21,7 @@ class Kinetics(VideoBuilder, skip_registration=True):
 
     name = "kinetics"
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, max_broken: float = 0.01):
+    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
         """Nothing is read yet.
 
         Args:
@@ -28,14 +29,14 @@ class Kinetics(VideoBuilder, skip_registration=True):
           splits: folder of the annotations `train.csv` and `val.csv` (or `validate.csv`), relative to `source` or not;
             empty: `source`. Their columns: label, youtube_id, time_start, time_end.
           data_dir: where prepared data sets are kept.
-          max_broken: share of the videos that may fail to decode.
+          preparing: what VideoBuilder takes.
         """
         if not source:
             raise InputError(
                 "Kinetics is not downloaded; name the folder of its clips with --config.data.source=FOLDER"
             )
         self.source, self.splits = Path(source).expanduser().resolve(), splits
-        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), max_broken=max_broken)
+        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), **preparing)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a clip or an annotation file does; None where the source is gone."""

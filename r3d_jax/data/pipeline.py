@@ -1,17 +1,21 @@
 """Records to batches; the only file that touches grain. Batch k is a function of k and the seed alone."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import grain
 import numpy as np
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.clips import test_clips, train_clip
-from r3d_jax.data.decode import read_frames
-from r3d_jax.data.transforms import short_edge_size, test_transform, train_transform
-from r3d_jax.errors import InputError
+from r3d_jax.data.clips import shown_at_rate, test_clips, train_clip
+from r3d_jax.data.pixels import read_whole, read_window
+from r3d_jax.data.reading import FAILURES, open_video, read_or_replace, read_twice
+from r3d_jax.data.transforms import draw_window, short_edge_size
+
+MIX = 1  # tells the generators that mix a batch from those that draw its clips
 
 
 def steps_per_epoch(num_videos: int, batch_size: int) -> int:
@@ -27,32 +31,61 @@ def train_batches(
     videos_per_epoch: int,
     seed: int,
     frames: int,
-    stride: int,
+    strides: tuple[int, int],
+    frame_rate: float = 0.0,
     sizes: tuple[int, int],
     crop: int,
     flip: float,
+    augment: Callable | None = None,
+    mix: Callable | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> grain.MapDataset:
-    """Endless: element k is training batch k, `clip` [batch, time, crop, crop, channel] uint8 and `label`.
+    """Endless: element k is training batch k.
 
     Every epoch shows `videos_per_epoch` of `rows` (0: all) in a new order, one random clip each; order and clips are
     drawn from (seed, epoch, place in the epoch).
+
+    Args:
+      strides: of the frames in a clip; drawn for each, both included.
+      frame_rate: that videos are brought to first, by their time stamps; 0: every frame counts, as it is stored.
+      augment: (clip, generator) -> clip.
+      mix: (batch, one generator for each pair of clips) -> batch.
+      share: (number of this process, how many there are): its part of every batch is all that it reads.
+
+    Returns:
+      `clip` [batch, time, crop, crop, channel] uint8 and `label`; also `failed`, the row of a video that could not be
+      read and was replaced by another of its class (-1: none), and `reason`.
     """
     per_epoch = videos_per_epoch or len(rows)
     places = steps_per_epoch(per_epoch, batch_size) * batch_size
+    process, processes = share
+    local = batch_size // processes
 
     @lru_cache(maxsize=2)
     def order(epoch):
         return np.random.default_rng([seed, epoch]).permutation(rows)
 
-    def example(i: int) -> dict[str, Any]:
-        epoch, place = divmod(i, places)
-        row = order(epoch)[place % per_epoch % len(rows)]
-        rng = np.random.default_rng([seed, epoch, place])
-        indices = train_clip(int(videos.index["num_frames"][row]), rng, frames=frames, stride=stride)
-        clip = train_transform(_read(videos, row, indices), rng, sizes=sizes, crop=crop, flip=flip)
-        return {"clip": clip, "label": videos.index["label"][row].astype(np.int32)}
+    def read(video, rng):
+        stride = int(rng.integers(strides[0], strides[1] + 1))
+        shown = _shown(video, frame_rate)
+        indices = shown[train_clip(len(shown), rng, frames=frames, stride=stride)]
+        clip = read_window(*video, indices, draw_window(rng, sizes=sizes, crop=crop, flip=flip))
+        return augment(clip, rng) if augment else clip
 
-    return grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(batch_size)
+    def example(i: int) -> dict[str, Any]:
+        batch, member = divmod(i, local)
+        epoch, place = divmod(batch * batch_size + process * local + member, places)
+        row = int(order(epoch)[place % per_epoch % len(rows)])
+        clip, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
+        label = videos.index["label"][row].astype(np.int32)
+        return {"clip": clip, "label": label, "failed": row if reason else -1, "reason": reason}
+
+    def mixed(k: int, batch: dict[str, Any]) -> dict[str, Any]:
+        pairs = range(process * local // 2, (process + 1) * local // 2)
+        return mix(batch, [np.random.default_rng([seed, MIX, k, pair]) for pair in pairs])
+
+    batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
+    return batches.map_with_index(mixed) if mix else batches
 
 
 def test_batches(
@@ -63,30 +96,53 @@ def test_batches(
     views: int,
     frames: int,
     stride: int,
+    frame_rate: float = 0.0,
     size: int,
+    cut: Callable | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> grain.MapDataset:
-    """Every video of `rows` once, as `views` clips of the whole frame.
+    """Every video of `rows` once, as `views` clips of the whole frame, or of each crop that `cut` makes of it.
 
-    An element holds `clips` [batch, view, time, height, width, channel] uint8, `label`, `row` and `valid`; the last
-    batch of each frame size is filled up with videos that are not `valid`, so that all batches of a size are alike.
+    An element holds `clips` [batch, view, time, height, width, channel] uint8, `label`, `row`, `valid`, and why a video
+    is `missing` (empty: it is not); the last batch of each frame size is filled up with videos that are not `valid`, so
+    that all batches of a size are alike. A video that cannot be read is not `valid` either.
     """
-    groups = _by_size(videos, rows, batch_size, size)
+    groups = _by_size(videos, rows, batch_size, None if cut else size)
+    process, processes = share
+    local = batch_size // processes
+
+    def read(row):
+        video = open_video(videos, row)
+        shown = _shown(video, frame_rate)
+        indices = shown[test_clips(len(shown), views=views, frames=frames, stride=stride)]
+        return _views(read_whole(*video, indices, size=size), cut)
 
     def example(i: int) -> dict[str, Any]:
-        row, valid = groups[i]
-        num_frames = int(videos.index["num_frames"][row])
-        indices = test_clips(num_frames, views=views, frames=frames, stride=stride)
-        used, inverse = np.unique(indices, return_inverse=True)  # neighbouring clips share frames: resize them once
-        clips = test_transform(_read(videos, row, used), size=size)[inverse.reshape(indices.shape)]
-        return {"clips": clips, "label": videos.index["label"][row].astype(np.int32), "row": row, "valid": valid}
+        batch, member = divmod(i, local)
+        row, valid = groups[batch * batch_size + process * local + member]
+        missing = ""
+        try:
+            clips = read_twice(read, row)
+        except FAILURES as error:
+            size_of_row = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), size)
+            clips = _views(np.zeros((views, frames, *size_of_row, 3), np.uint8), cut)
+            missing = str(error)
+        label = videos.index["label"][row].astype(np.int32)
+        return {"clips": clips, "label": label, "row": row, "valid": valid and not missing, "missing": missing}
 
-    return grain.MapDataset.range(len(groups)).map(example).batch(batch_size)
+    return grain.MapDataset.range(len(groups) // processes).map(example).batch(local)
 
 
-def read_ahead(dataset: grain.MapDataset, *, workers: int, batches: int = 2) -> grain.IterDataset:
-    """Iterates in order while `workers` threads prepare the next `batches`."""
-    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=batches if workers else 0)
-    return dataset.to_iter_dataset(options)
+def read_ahead(dataset: grain.MapDataset, *, workers: int) -> grain.IterDataset:
+    """Iterates in order while `workers` threads prepare the next batches, one each (at least two in all).
+
+    Memory: (batches under way + the one in use) x the bytes of a batch, and for each worker one video's bytes and the
+    decoded frames of one clip (training) or of all its clips (testing).
+    """
+    cv2.setNumThreads(1)  # the workers are the threads
+    return dataset.to_iter_dataset(
+        grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(2, workers) if workers else 0)
+    )
 
 
 def spread_over_classes(
@@ -102,22 +158,26 @@ def spread_over_classes(
     return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
 
 
+def _shown(video, frame_rate):
+    """The frame behind each moment that a clip may be made of."""
+    return shown_at_rate(video.layout.seconds, frame_rate) if frame_rate else np.arange(video.info.num_frames)
+
+
+def _views(clips, cut):
+    """[view, time, ...] of whole frames as it is, or [crop x view, time, ...]."""
+    if not cut:
+        return clips
+    crops = cut(clips)
+    return crops.reshape(-1, *crops.shape[2:])
+
+
 def _by_size(videos, rows, batch_size, size):
-    """(row, valid) pairs in which every `batch_size` in a row have frames of one size once resized."""
+    """(row, valid) pairs in which every `batch_size` in a row have frames of one size once resized (None: all do)."""
     heights, widths = videos.index["height"][rows].tolist(), videos.index["width"][rows].tolist()
-    sizes = [short_edge_size(height, width, size) for height, width in zip(heights, widths)]
+    sizes = [size and short_edge_size(height, width, size) for height, width in zip(heights, widths)]
     pairs = []
-    for group in sorted(set(sizes)):
+    for group in sorted(set(sizes)) if size else [None]:
         members = [row for row, its in zip(rows, sizes) if its == group]
         pairs += [(row, True) for row in members]
         pairs += [(members[-1], False)] * (-len(members) % batch_size)
-    return pairs
-
-
-def _read(videos, row, indices):
-    record = videos.records[int(row)]
-    try:
-        return read_frames(record["video"], indices, frame_per_packet=bool(videos.index["frame_per_packet"][row]))
-    except ValueError as error:
-        name = videos.index["name"][row]
-        raise InputError(f"video {name}: {error}; prepare the data set again from a sound copy") from error
+    return [(int(row), valid) for row, valid in pairs]

@@ -1,7 +1,41 @@
-"""Resize, crop, flip: uint8 frames in, uint8 frames out; the pixels are normalised on the device."""
+"""Resize, crop, flip: geometry, and uint8 frames in, uint8 frames out; they are normalised on the device."""
 
+from typing import NamedTuple
+
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
+
+
+class Window(NamedTuple):
+    """What a training clip shows: of frames whose short edge is `short_edge`, a square of edge `crop`.
+
+    `top` and `left` are shares, from 0 to 1, of the places where it fits.
+    """
+
+    short_edge: int
+    crop: int
+    top: float
+    left: float
+    flip: bool
+
+    def box(self, stored: tuple[int, int], target: tuple[int, int], *, even: bool = False) -> tuple[slice, slice]:
+        """Rows and columns of a frame of size `stored` that become the square once the frame is resized to `target`.
+
+        To whole pixels, or to pairs of them where colour has half of the resolution.
+        """
+        unit = 2 if even else 1
+        return tuple(
+            _span(self.crop, share, edge, whole, unit)
+            for share, edge, whole in zip((self.top, self.left), stored, target)
+        )
+
+
+def draw_window(rng: np.random.Generator, *, sizes: tuple[int, int], crop: int, flip: float) -> Window:
+    """Short edge drawn from `sizes` (both included), any place, flipped with probability `flip`; one for a clip."""
+    short_edge = int(rng.integers(sizes[0], sizes[1] + 1))
+    top, left, chance = rng.random(3)
+    return Window(short_edge, crop, float(top), float(left), bool(chance < flip))
 
 
 def short_edge_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -12,55 +46,44 @@ def short_edge_size(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def resize(
-    frames: UInt8[np.ndarray, "time height width channel"],
-    size: tuple[int, int],
-    crop: tuple[slice, slice] = (slice(None), slice(None)),
-) -> Float32[np.ndarray, "time height2 width2 channel"]:
-    """The `crop` of `frames` resized to `size` (height, width), in 0 to 255; only what the crop shows is computed.
+    frame: UInt8[np.ndarray, "height width channel"], size: tuple[int, int]
+) -> Float32[np.ndarray, "height2 width2 channel"]:
+    """`frame` at `size` (height, width), in 0 to 255.
 
     Bilinear with half-pixel centres and no antialiasing: what PyTorch's `interpolate(align_corners=False)` does.
     """
-    rows = _weights(frames.shape[1], size[0], crop[0])
-    columns = _weights(frames.shape[2], size[1], crop[1])
-    return _interpolate(_interpolate(frames, *rows, axis=1), *columns, axis=2)
+    return cv2.resize(frame.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def train_transform(
-    frames: UInt8[np.ndarray, "time height width channel"],
-    rng: np.random.Generator,
-    *,
-    sizes: tuple[int, int],
-    crop: int,
-    flip: float,
-) -> UInt8[np.ndarray, "time crop crop channel"]:
-    """Short edge drawn from `sizes` (both included), random square crop, flipped with probability `flip`."""
-    height, width = short_edge_size(*frames.shape[1:3], int(rng.integers(sizes[0], sizes[1] + 1)))
-    top, left = int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
-    clip = resize(frames, (height, width), (slice(top, top + crop), slice(left, left + crop)))
-    return _as_pixels(clip[:, :, ::-1] if rng.random() < flip else clip)
+def three_crops(
+    frames: UInt8[np.ndarray, "*axes height width channel"],
+) -> UInt8[np.ndarray, "3 *axes edge edge channel"]:
+    """Squares of the short edge: at the beginning, in the middle and at the end of the long one."""
+    height, width = frames.shape[-3:-1]
+    edge = min(height, width)
+    corners = [((height - edge) * i // 2, (width - edge) * i // 2) for i in range(3)]
+    return _squares(frames, corners, edge)
 
 
-def test_transform(
-    frames: UInt8[np.ndarray, "time height width channel"], *, size: int
-) -> UInt8[np.ndarray, "time height2 width2 channel"]:
-    """The whole frame, its short edge at `size`."""
-    target = short_edge_size(*frames.shape[1:3], size)
-    return frames if target == frames.shape[1:3] else _as_pixels(resize(frames, target))
+def ten_crops(
+    frames: UInt8[np.ndarray, "*axes height width channel"], *, edge: int
+) -> UInt8[np.ndarray, "10 *axes edge edge channel"]:
+    """Squares at the four corners and in the middle, and their mirror images."""
+    down, right = (size - edge for size in frames.shape[-3:-1])
+    five = _squares(frames, [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)], edge)
+    return np.concatenate([five, five[..., ::-1, :]])
 
 
-def _as_pixels(frames):
-    return np.ascontiguousarray((frames + np.float32(0.5)).astype(np.uint8))
+def as_pixels(frame: Float32[np.ndarray, "height width channel"]) -> UInt8[np.ndarray, "height width channel"]:
+    """Rounded."""
+    return (frame + np.float32(0.5)).astype(np.uint8)
 
 
-def _weights(size_in, size_out, crop):
-    """For each kept output position: its two input positions and the second one's weight."""
-    at = (np.arange(size_out)[crop] + 0.5) * (size_in / size_out) - 0.5
-    at = np.clip(at, 0, size_in - 1)
-    low = np.floor(at).astype(int)
-    return low, np.minimum(low + 1, size_in - 1), (at - low).astype(np.float32)
+def _squares(frames, corners, edge):
+    return np.stack([frames[..., top : top + edge, left : left + edge, :] for top, left in corners])
 
 
-def _interpolate(frames, low, high, weight, axis):
-    weight = weight.reshape([-1 if i == axis else 1 for i in range(frames.ndim)])
-    first = frames.take(low, axis).astype(np.float32)
-    return first + (frames.take(high, axis) - first) * weight
+def _span(crop, share, edge, whole, unit):
+    length = min(max(unit, round(crop * edge / whole / unit) * unit), edge - edge % unit)
+    first = int(share * ((edge - length) // unit + 1)) * unit
+    return slice(min(first, edge - length), min(first, edge - length) + length)

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import requests
 import tensorflow_datasets as tfds
@@ -39,7 +40,7 @@ class UCF101(VideoBuilder, skip_registration=True):
     name = "ucf101"
     folds = 3
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, max_broken: float = 0.01):
+    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
         """Nothing is read yet.
 
         Args:
@@ -47,12 +48,12 @@ class UCF101(VideoBuilder, skip_registration=True):
             everything is downloaded.
           splits: folder of the split files, relative to `source` or not; empty: found in `source`, unpacked or zipped.
           data_dir: where prepared data sets are kept.
-          max_broken: share of the videos that may fail to decode.
+          preparing: what VideoBuilder takes.
         """
         self.source = Path(source).expanduser().resolve() if source else None
         self.splits = splits
         variant = variant_of(self.source, splits) if self.source else "download"
-        super().__init__(data_dir=data_dir, variant=variant, max_broken=max_broken)
+        super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a video or a split file in the source folder does; None where there is no such folder."""

@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -34,7 +34,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
     name = "video_folder"
 
     def __init__(
-        self, *, source: str, data_dir: str, test_share: float = 0.2, group: str = "", seed: int = 0, max_broken: float
+        self, *, source: str, data_dir: str, test_share: float = 0.2, group: str = "", seed: int = 0, **preparing: Any
     ):
         """Nothing is read yet.
 
@@ -46,14 +46,14 @@ class VideoFolder(VideoBuilder, skip_registration=True):
           group: regular expression; videos in whose `class/file` (in a table: path) it finds the same are held out
             together or not at all.
           seed: of the draw of what is held out.
-          max_broken: share of the videos that may fail to decode.
+          preparing: what VideoBuilder takes.
         """
         if not source:
             raise InputError("video_folder needs videos; name their folder, or a .csv, with --config.data.source=PATH")
         self.source = Path(source).expanduser().resolve()
         self.share, self.seed, self.group = test_share, seed, _compiled(group)
         variant = variant_of(self.source, test_share, group, seed)
-        super().__init__(data_dir=data_dir, variant=variant, max_broken=max_broken)
+        super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
     def fingerprint(self) -> int | None:
         """Changes whenever a video, its label or its side does; None where the source is gone."""

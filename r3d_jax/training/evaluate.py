@@ -3,24 +3,30 @@
 import jax
 
 from r3d_jax.data.pipeline import read_ahead
+from r3d_jax.errors import InputError
 from r3d_jax.training.metrics import TOP, summarise
-from r3d_jax.training.progress import Progress
+from r3d_jax.training.progress import Progress, say
 from r3d_jax.training.steps import eval_step, pmap, split_over
 
 
-def make_evaluate(model, batches, *, devices, workers, num_classes, stop=lambda: False):
+def make_evaluate(model, batches, *, names, devices, workers, num_classes, stop=lambda: False):
     """variables -> summary of `batches` (see `metrics.summarise`), or None where `stop` came true half-way.
 
-    The step is compiled once for each frame size among the videos, at the first call.
+    Videos that cannot be read are told by their `names`, and counted as `missing` in the summary; none takes their
+    place. The step is compiled once for each frame size among the videos, at the first call.
+
+    Raises:
+      InputError: no video can be read.
     """
     compiled = {}
 
     def evaluate(variables):
-        totals = {}
+        totals, missing = {}, {}
         with Progress(len(batches), unit="batch", label="Testing") as progress:
             for batch in read_ahead(batches, workers=workers):
                 if stop():
                     return None
+                missing |= {row: why for row, why in zip(batch["row"].tolist(), batch["missing"].tolist()) if why}
                 batch = split_over({name: batch[name] for name in ("clips", "label", "valid")}, devices)
                 shape = batch["clips"].shape
                 if shape not in compiled:
@@ -28,7 +34,12 @@ def make_evaluate(model, batches, *, devices, workers, num_classes, stop=lambda:
                 counts = jax.device_get(compiled[shape](variables, batch))
                 totals = {name: totals.get(name, 0) + value.item() for name, value in counts.items()}
                 progress.advance()
-        return summarise(totals, num_classes)
+        if missing:
+            listing = "".join(f"\n  {names[row]}: {why}" for row, why in missing.items())
+            say(f"{len(missing)} test videos cannot be read and are not counted:{listing}")
+        if not totals["videos"]:
+            raise InputError("no test video can be read; prepare the data set again from a sound copy")
+        return summarise(totals, num_classes) | {"missing": len(missing)}
 
     return evaluate
 
@@ -39,6 +50,8 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
     for level in ("video", "clip"):
         tops = ", ".join(f"top-{k} {summary[f'{level}_top{k}']:.2%}" for k in TOP if f"{level}_top{k}" in summary)
         parts.append(f"{level}-level {tops} of {summary[f'{level}s']:,} {level}s")
-    if summary["videos"] < num_videos:
+    if summary["videos"] + summary["missing"] < num_videos:
         parts[0] += f" (drawn from {num_videos:,})"
+    if summary["missing"]:
+        parts[0] += f" ({summary['missing']:,} missing)"
     return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"

@@ -11,6 +11,7 @@ from r3d_jax.config import Config, check
 from r3d_jax.data.pipeline import read_ahead
 from r3d_jax.training import record
 from r3d_jax.training.evaluate import describe
+from r3d_jax.training.failures import Failures
 from r3d_jax.training.meter import Meter
 from r3d_jax.training.progress import Progress, say
 from r3d_jax.training.record import Record, draw_curves
@@ -76,14 +77,14 @@ def _train(task, state, checkpoints, rows, received):
     if step >= task.total_steps:
         return
     data = read_ahead(task.train.slice(slice(step, task.total_steps)), workers=config.data.workers)
-    compiled = None
+    compiled, failures = None, Failures(task.names, config.data.max_broken * task.num_train_videos)
     saved_at = time.monotonic()
     with Progress(task.total_steps, step, unit="step", label="Training") as progress:
         meter = Meter(task, progress, rows)
         for batch in meter.timed(iter(data)):
             if received:
                 break
-            batch = split_over(batch, task.devices)
+            batch = split_over(failures.take(batch), task.devices)
             if compiled is None:
                 static = {"model": task.model, "tx": task.tx, "seed": config.train.seed}
                 static["sync_batch_norm"] = config.train.sync_batch_norm
@@ -103,6 +104,8 @@ def _train(task, state, checkpoints, rows, received):
                 meter.restart()
         meter.flush()
     checkpoints.save(state)
+    if summary := failures.summary():
+        say(summary)
 
 
 def _test_due(task, step):

@@ -50,6 +50,7 @@ def train_step(
 ) -> tuple[TrainState, dict[str, Array]]:
     """One SGD step on `clip` [clip, time, height, width, channel] uint8 and `label` [clip], mapped over AXIS.
 
+    Where clips are mixed, there is also the `other` label of each, and the `share` of the first.
     Returns the state and `loss` (mean) and `accuracy` over all devices' clips. Dropout is drawn from
     (seed, step, device).
     """
@@ -66,6 +67,9 @@ def train_step(
             rngs={"dropout": dropout},
         )
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        if "other" in batch:
+            others = optax.softmax_cross_entropy_with_integer_labels(logits, batch["other"])
+            losses = batch["share"] * losses + (1 - batch["share"]) * others
         return losses.mean(), (updated["batch_stats"], hits(logits, batch["label"], 1).mean())
 
     (loss, (batch_stats, accuracy)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(state.params)

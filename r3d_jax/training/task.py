@@ -14,11 +14,13 @@ import optax
 
 from r3d_jax import config as configs
 from r3d_jax.config import Config
+from r3d_jax.data.augment import augment, mix_pairs
 from r3d_jax.data.builder import VideoSet, split_rows
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
 from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
+from r3d_jax.data.transforms import ten_crops, three_crops
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
@@ -45,6 +47,8 @@ class Task(NamedTuple):
     tx: optax.GradientTransformation
     train: grain.MapDataset
     evaluate: Callable
+    names: np.ndarray  # of all videos
+    num_train_videos: int
     num_test_videos: int
     steps_per_epoch: int
 
@@ -71,11 +75,20 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
     model = stored or network(config, num_classes, source)
     _claim(config, videos.class_names, model, workdir)
-    shape = {"frames": clip.frames, "stride": clip.stride}
     chosen = spread_over_classes(videos.index["label"], test_rows, config.eval.videos or len(test_rows), train.seed)
     # Padding is masked, so testing takes any batch: the next one that the devices divide.
     eval_batch = -(-config.eval.batch_size // len(devices)) * len(devices)
-    tests = test_batches(videos, chosen, batch_size=eval_batch, views=clip.views, size=clip.test_size, **shape)
+    tests = test_batches(
+        videos,
+        chosen,
+        batch_size=eval_batch,
+        views=clip.views,
+        frames=clip.frames,
+        stride=clip.stride,
+        frame_rate=clip.frame_rate,
+        size=clip.test_size,
+        cut={1: None, 3: three_crops, 10: partial(ten_crops, edge=clip.crop)}[clip.crops],
+    )
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
     optim = config.optim
     schedule = make_schedule(optim, train.epochs, per_epoch)
@@ -86,17 +99,6 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         weight_decay=optim.weight_decay,
         decay_batch_norm=optim.decay_batch_norm,
         trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
-    )
-    batches = train_batches(
-        videos,
-        train_rows,
-        batch_size=train.batch_size,
-        videos_per_epoch=train.videos_per_epoch,
-        seed=train.seed,
-        sizes=clip.train_sizes,
-        crop=clip.crop,
-        flip=clip.flip,
-        **shape,
     )
     say(
         f"{config.data.name} fold {config.data.fold}: {len(train_rows)} training and {len(test_rows)} test videos, "
@@ -111,12 +113,49 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         source=source,
         learning_rates=np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(train.epochs * per_epoch))),
         tx=tx,
-        train=batches,
+        train=clips_of(config, videos, train_rows),
         evaluate=make_evaluate(
-            model, tests, devices=devices, workers=config.data.workers, num_classes=num_classes, stop=stop
+            model,
+            tests,
+            names=videos.index["name"],
+            devices=devices,
+            workers=config.data.workers,
+            num_classes=num_classes,
+            stop=stop,
         ),
+        names=videos.index["name"],
+        num_train_videos=len(train_rows),
         num_test_videos=len(test_rows),
         steps_per_epoch=per_epoch,
+    )
+
+
+def clips_of(config: Config, videos: VideoSet, rows: np.ndarray) -> grain.MapDataset:
+    """The training batches of the configuration."""
+    clip, train, augmented = config.clip, config.train, config.augment
+    strides = augmented.strides or (clip.stride, clip.stride)
+    return train_batches(
+        videos,
+        rows,
+        batch_size=train.batch_size,
+        videos_per_epoch=train.videos_per_epoch,
+        seed=train.seed,
+        frames=clip.frames,
+        strides=(strides[0], strides[1]),
+        frame_rate=clip.frame_rate,
+        sizes=clip.train_sizes,
+        crop=clip.crop,
+        flip=clip.flip,
+        augment=partial(
+            augment,
+            jitter=tuple(augmented.jitter),
+            operations=augmented.operations,
+            magnitude=augmented.magnitude,
+            erase=augmented.erase,
+        ),
+        mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix)
+        if augmented.mixup or augmented.cutmix
+        else None,
     )
 
 
@@ -124,6 +163,7 @@ def load_videos(config: Config) -> VideoSet:
     """The data set that the configuration names, prepared first if need be."""
     data = config.data
     where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
+    where |= {"short_edge": data.reencode, "key_every": data.key_every}
     if data.name == "demo":
         return Demo(data_dir=data.data_dir).load()
     if data.name == "video_folder":

@@ -30,7 +30,7 @@ def folder(tmp_path):
 def test_each_fault_is_told_with_its_file(folder, workers):
     report = check(folder, workers=workers)
     found = {finding.file: (finding.kind, finding.detail) for finding in report.findings}
-    decoded = probe(CUT).num_frames
+    decoded = probe(CUT)[0].num_frames
     assert found.pop("c/cut.mp4")[0] == "unreadable" and found.pop("c/page.mp4")[0] == "unreadable"
     assert found == {
         "b/again.avi": ("duplicate", "the same bytes as a/fine.avi"),

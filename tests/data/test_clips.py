@@ -3,8 +3,8 @@ import pytest
 from seeded import case_of
 
 from r3d_jax.data import clips
+from r3d_jax.data.clips import shown_at_rate, train_clip
 from r3d_jax.data.clips import test_clips as views_of
-from r3d_jax.data.clips import train_clip
 
 ROWS = case_of("protocol")["uniform_clip_starts"]["rows"]
 
@@ -35,3 +35,11 @@ def test_the_stride_is_between_frames(rng):
 def test_a_short_video_loops(rng):
     np.testing.assert_array_equal(train_clip(3, rng, frames=8, stride=1), [0, 1, 2, 0, 1, 2, 0, 1])
     np.testing.assert_array_equal(views_of(1, views=2, frames=3, stride=2), [[0, 0, 0], [0, 0, 0]])
+
+
+def test_frames_at_a_rate_are_those_on_the_screen():
+    seconds = np.array([0.0, 0.04, 0.08, 0.4, 0.44, 1.2])
+    np.testing.assert_array_equal(shown_at_rate(seconds, 10.0), [0, 2, 2, 2, 3, 4, 4, 4, 4, 4, 4, 4, 5])
+    for rate, expected in ((25.0, np.arange(50)), (12.5, np.arange(0, 50, 2)), (50.0, np.arange(99) // 2)):
+        np.testing.assert_array_equal(shown_at_rate(np.arange(50) / 25, rate), expected)
+    np.testing.assert_array_equal(shown_at_rate(np.array([0.0]), 10.0), [0])

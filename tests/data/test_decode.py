@@ -1,52 +1,131 @@
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from videos import audio_only, decode_all, encode, frames_of
+from videos import audio_only, decode_all, encode, frames_of, remuxed
 
-from r3d_jax.data import decode
-from r3d_jax.data.decode import probe, read_frames
+from r3d_jax.data import decode as module
+from r3d_jax.data.decode import decode, probe
+from r3d_jax.data.pixels import read_frames
 
 FILES = {
     "avi": encode(frames_of(40)),
     "avi with B-frames": encode(frames_of(40), b_frames=2),
     "mp4 with B-frames": encode(frames_of(40), codec="libx264", container="mp4", b_frames=2),
+    "mp4, open groups": encode(frames_of(40), codec="libx264", container="mp4", b_frames=3, options={"flags": "-cgop"}),
+    "mkv": encode(frames_of(40), codec="libx264", container="matroska", b_frames=2),
+    "webm": encode(frames_of(40), codec="libvpx-vp9", container="webm"),
+    "mpegts": encode(frames_of(40), codec="mpeg2video", container="mpegts", b_frames=2),
+    "10 bits": encode(frames_of(40), codec="libx264", container="mp4", b_frames=2, pixels="yuv420p10le"),
+    "gif": encode(frames_of(40), codec="gif", container="gif", pixels="rgb8"),
     "one frame": encode(frames_of(1)),
 }
+FROM_START = ("mpegts",)  # whose packets are in pieces in the file
 
 
-@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
-def test_frames_are_those_of_a_full_decode(data, rng):
+@pytest.mark.parametrize("name", FILES)
+def test_frames_are_those_of_a_full_decode(name, rng):
+    data = FILES[name]
     everything = decode_all(data)
-    info = probe(data)
-    assert (info.num_frames, info.height, info.width, info.frame_rate) == (len(everything), 32, 48, 25.0)
+    info, layout = probe(data)
+    assert (info.num_frames, info.height, info.width) == (len(everything), 32, 48)
+    assert info.frame_rate == pytest.approx(25, rel=0.03)
+    assert (len(layout.packets) == 0) == (name in FROM_START)
+    np.testing.assert_allclose(layout.seconds, np.arange(len(everything)) / 25, atol=0.02 * len(everything))
     for count in (1, 5):
         indices = rng.integers(0, len(everything), (2, count))
-        frames = read_frames(data, indices, frame_per_packet=info.frame_per_packet)
-        np.testing.assert_array_equal(frames, everything[indices])
+        np.testing.assert_array_equal(read_frames(data, layout, indices), everything[indices])
 
 
-def test_only_files_whose_packets_are_frames_are_entered_in_the_middle():
-    assert probe(FILES["avi"]).frame_per_packet
-    assert not probe(FILES["avi with B-frames"]).frame_per_packet
-    assert not probe(FILES["mp4 with B-frames"]).frame_per_packet
+@pytest.mark.parametrize("name", ["mp4 with B-frames", "mp4, open groups", "mkv", "avi with B-frames"])
+def test_every_frame_can_be_had_alone(name):
+    data = FILES[name]
+    everything, (_, layout) = decode_all(data), probe(data)
+    assert layout.packets[:, 2].sum() > 2
+    for i, expected in enumerate(everything):
+        np.testing.assert_array_equal(read_frames(data, layout, np.array([i]))[0], expected)
 
 
-@pytest.mark.parametrize("per_packet, wanted, decoded", [(True, [30, 31], 8), (True, [2, 30], 3 + 7), (False, [5], 6)])
-def test_no_more_is_decoded_than_needed(monkeypatch, per_packet, wanted, decoded):
-    packets = []
-    find = {True: "_from_key_frames", False: "_from_start"}[per_packet]
-    original = getattr(decode, find)
+@pytest.mark.parametrize(
+    "name, wanted, sent",
+    [
+        ("avi", [30, 31], 8),  # key frames: 0, 12, 24, 36
+        ("avi", [2, 30], 3 + 7),
+        ("avi", [0], 1),
+        ("mpegts", [5], None),  # in one piece only to the container
+    ],
+)
+def test_no_more_is_decoded_than_needed(monkeypatch, name, wanted, sent):
+    _, layout = probe(FILES[name])
+    packets, original = [], module._packet
 
-    class Counted:
-        def __init__(self, packet):
-            self.packet, self.size, self.is_keyframe = packet, packet.size, packet.is_keyframe
+    def counted(*arguments):
+        packets.append(arguments)
+        return original(*arguments)
 
-        def decode(self):
-            packets.append(self.packet)
-            return self.packet.decode()
+    monkeypatch.setattr(module, "_packet", counted)
+    assert len(list(decode(FILES[name], layout, np.array(wanted)))) == len(wanted)
+    assert len(packets) == (sent or 0)
 
-    monkeypatch.setattr(decode, find, lambda stream, indices: original(map(Counted, stream), indices))
-    read_frames(FILES["avi"], np.array(wanted), frame_per_packet=per_packet)
-    assert len(packets) == decoded
+
+def test_frames_that_do_not_come_from_where_they_should_are_read_from_the_start():
+    data = FILES["mp4 with B-frames"]
+    everything, (_, layout) = decode_all(data), probe(data)
+    anywhere = layout.packets.copy()
+    anywhere[:, 2] = 1  # a key packet, it says, but there are pictures missing that it is made from
+    indices = np.array([3, 20, 39])
+    frames = read_frames(data, layout._replace(packets=anywhere), indices)
+    np.testing.assert_array_equal(frames, everything[indices])
+
+
+def test_frames_do_not_depend_on_what_a_thread_has_read_before():
+    layouts = {name: probe(data)[1] for name, data in FILES.items()}
+    wanted = np.array([13, 14])
+    alone = {name: read_frames(FILES[name], layouts[name], wanted) for name in FILES if name != "one frame"}
+    for name in list(alone) * 2:
+        np.testing.assert_array_equal(read_frames(FILES[name], layouts[name], wanted), alone[name])
+
+
+def test_videos_may_be_read_in_turn_or_not_to_the_end():
+    data = FILES["mp4 with B-frames"]
+    everything, (_, layout) = decode_all(data), probe(data)
+    wanted = np.arange(3, 25)
+    for first, second in zip(decode(data, layout, wanted), decode(data, layout, wanted)):
+        assert first.pts == second.pts
+    next(decode(data, layout, wanted))
+    np.testing.assert_array_equal(read_frames(data, layout, wanted), everything[wanted])
+
+
+def test_a_second_video_stream_and_what_is_no_video_are_passed_over():
+    data = remuxed(FILES["mp4 with B-frames"], encode(frames_of(7)), "matroska")
+    info, layout = probe(data)
+    assert info.num_frames == 40
+    np.testing.assert_array_equal(read_frames(data, layout, np.arange(40)), decode_all(data))
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_turned_or_mirrored_video_is_read_upright(degrees, mirrored):
+    plain = encode(frames_of(3), codec="libx264", container="mp4")
+    turned = encode(frames_of(3), codec="libx264", container="mp4", turn=(degrees, mirrored))
+    info, layout = probe(turned)
+    expected = decode_all(plain)
+    expected = np.rot90(expected, degrees // 90, axes=(1, 2))
+    expected = expected[:, :, ::-1] if mirrored else expected
+    assert (info.height, info.width) == expected.shape[1:3]
+    np.testing.assert_array_equal(read_frames(turned, layout, np.arange(3)), expected)
+
+
+def test_pixels_that_are_not_square_are_in_the_width():
+    info, _ = probe(encode(frames_of(3), codec="libx264", container="mp4", aspect=Fraction(4, 3)))
+    assert (info.height, info.width) == (32, 64)
+
+
+def test_a_variable_frame_rate_is_in_the_time_stamps():
+    ticks = [0, 1, 2, 10, 11, 30]
+    _, layout = probe(encode(frames_of(6), codec="libx264", container="mp4", ticks=ticks))
+    np.testing.assert_allclose(layout.seconds, np.array(ticks) / 25, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -64,20 +143,68 @@ def test_what_is_no_video_is_refused_with_the_reason(data, message):
         probe(data)
 
 
-@pytest.mark.parametrize("name", ["avi", "avi with B-frames"])
+@pytest.mark.parametrize("name", ["avi", "mkv", "mpegts"])
 def test_a_file_that_was_cut_short_since_is_noticed(name):
     data = FILES[name]
-    info = probe(data)
+    _, layout = probe(data)
     with pytest.raises(ValueError, match=r"ends before frame 39|does not decode|not a video"):
-        read_frames(data[: len(data) // 2], np.array([1, 39]), frame_per_packet=info.frame_per_packet)
+        read_frames(data[: len(data) // 2], layout, np.array([1, 39]))
+
+
+def test_a_frame_of_absurd_size_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "MAX_PIXELS", 32 * 40)
+    with pytest.raises(ValueError, match=r"breaks off after 0 frames|no frame|not a video"):
+        probe(FILES["avi"])
+
+
+def test_threads_do_not_disturb_each_other():
+    data = FILES["mkv"]
+    _, layout = probe(data)
+    wanted = [np.arange(i % 30, i % 30 + 8) for i in range(60)]
+    alone = [read_frames(data, layout, each) for each in wanted]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda each: read_frames(data, layout, each), wanted))
+    np.testing.assert_array_equal(alone, together)
 
 
 def test_real_videos_are_read_as_a_full_decode_reads_them(ucf101_mini, rng):
     for path in sorted(ucf101_mini.glob("UCF-101/*/*_g01_c01.avi")):
         data = path.read_bytes()
-        everything, info = decode_all(data), probe(data)
-        assert info.num_frames == len(everything)
+        everything, (info, layout) = decode_all(data), probe(data)
+        assert info.num_frames == len(everything) and len(layout.packets)
         start = rng.integers(len(everything) - 8)
         indices = np.stack([np.arange(start, start + 8), np.arange(len(everything) - 8, len(everything))])
-        frames = read_frames(data, indices, frame_per_packet=info.frame_per_packet)
-        np.testing.assert_array_equal(frames, everything[indices], path.name)
+        np.testing.assert_array_equal(read_frames(data, layout, indices), everything[indices], path.name)
+
+
+def test_odd_videos_are_read_or_refused(odd):
+    """What each holds: frames as FFmpeg's program counts them, upright, with square pixels; or why there are none."""
+    expected = {
+        "decord__video_90.mov": (3, 568, 320),
+        "decord__video_270.mov": (3, 568, 320),
+        "decord__unordered.mov": (4, 50, 50),
+        "moviepy__no_duration.webm": (74, 720, 1280),
+        "streamio__weird_aspect.small.mpg": (36, 288, 501),
+        "torchcodec__h264_10bits.mp4": (30, 200, 200),
+        "torchcodec__var_fps_video.mp4": (300, 128, 128),
+        "php__Test.ogv": (41, 300, 400),
+        "php__sample.3gp": (74, 144, 176),
+        "derived__truncated_half_v_YoYo_g01_c01.avi": (85, 240, 320),
+        "decord__corrupted.mp4": "breaks off after 28 frames",
+        "derived__truncated_half_Jump_8_1.mp4": "breaks off after 21 frames",
+        "derived__zero_bytes.avi": "not a video",
+        "streamio__hello.wav": "no video stream",
+        "moviepy__with-attached-pic.mp3": "no video stream",
+    }
+    for name, what in expected.items():
+        data = (odd / name).read_bytes()
+        if isinstance(what, str):
+            with pytest.raises(ValueError, match=what):
+                probe(data)
+            continue
+        info, layout = probe(data)
+        assert (info.num_frames, info.height, info.width) == what, name
+        some = np.unique(np.linspace(0, info.num_frames - 1, 3).astype(int))
+        frames = read_frames(data, layout, some)
+        plain = decode_all(data)[some]
+        np.testing.assert_array_equal(frames, np.rot90(plain, layout.turn, axes=(1, 2)), name)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from r3d_jax.data.builder import split_rows
-from r3d_jax.data.decode import read_frames
+from r3d_jax.data.decode import probe
 from r3d_jax.data.demo import CLASSES, PLACES, draw_video
+from r3d_jax.data.pixels import read_frames
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,8 @@ def test_no_two_classes_are_one_cycle_entered_at_different_places():
 
 def test_eight_frames_in_a_row_show_every_place_once_whatever_the_class():
     for name in CLASSES:
-        frames = read_frames(draw_video(name, 0, 3, 1), np.arange(16), frame_per_packet=True).astype(int)
+        video = draw_video(name, 0, 3, 1)
+        frames = read_frames(video, probe(video)[1], np.arange(16)).astype(int)
         dots = np.abs(frames - np.median(frames, 0)).sum(-1) > 150
         places = np.stack([np.argwhere(dot).mean(0) for dot in dots])
         for first in (0, 5, 8):

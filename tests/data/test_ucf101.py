@@ -72,7 +72,7 @@ def test_every_video_is_stored_once_with_what_is_known_of_it(source, builder):
     record = videos.records[row]
     assert record["video"] == VIDEO and record["name"] == b"v_Basketball_g03_c01.avi"
     expected = {"label": 1, "group": 3, "num_frames": 10, "frame_rate": 25, "height": 32, "width": 48}
-    for column, value in (expected | {"frame_per_packet": True}).items():
+    for column, value in (expected | {"declared_frames": 10}).items():
         assert record[column] == videos.index[column][row] == value, column
     assert [record[f"fold{fold}"] for fold in (1, 2, 3)] == [1, 1, 2]  # train, train, test
     for fold in (1, 2, 3):

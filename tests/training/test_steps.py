@@ -33,7 +33,7 @@ def run(state, batches, devices, *, model=MODEL, sync_batch_norm=True):
     state, metrics = replicate(state, devices), []
     for batch in batches:
         batch = split_over(batch, devices)
-        key = (model, sync_batch_norm, batch["clip"].shape, batch["clip"].dtype)
+        key = (model, sync_batch_norm, batch["clip"].shape, batch["clip"].dtype, len(batch))
         if key not in COMPILED:
             static = {"model": model, "tx": TX, "seed": 0, "sync_batch_norm": sync_batch_norm}
             COMPILED[key] = pmap(train_step, state, batch, devices=devices, **static)
@@ -172,3 +172,18 @@ def test_seven_videos_in_batches_of_four_on_two_devices_count_as_one_at_a_time(t
     assert found["videos"] == 7 and found["clips"] == 21
     assert found.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-5)
     assert found == expected
+
+
+def test_the_loss_of_mixed_clips_is_shared_by_both_labels(start, batches, devices):
+    def loss(**changes):
+        _, (metrics,) = run(start, [batches[0] | changes], devices)
+        return float(metrics["loss"])
+
+    label, other = batches[0]["label"], batches[0]["label"][::-1].copy()
+    share = np.linspace(0, 1, 8, dtype=np.float32)
+    assert loss(other=other, share=np.ones(8, np.float32)) == pytest.approx(loss(label=label), rel=1e-6)
+    assert loss(other=other, share=np.zeros(8, np.float32)) == pytest.approx(loss(label=other), rel=1e-6)
+    # The loss is linear in the shares.
+    ends = [loss(other=other, share=np.where(share > 0.5, a, b).astype(np.float32)) for a, b in ((1, 0), (0, 1))]
+    assert sum(ends) == pytest.approx(loss(label=label) + loss(label=other), rel=1e-5)
+    assert loss(other=other, share=share) != pytest.approx(ends[0], rel=1e-3)

@@ -1,0 +1,112 @@
+"""Decoded frames to RGB arrays of the size that is wanted, upright, with square pixels."""
+
+from collections.abc import Iterable, Iterator
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from jaxtyping import Int, UInt8
+
+from r3d_jax.data.decode import Layout, VideoInfo, decode
+from r3d_jax.data.transforms import Window, as_pixels, resize, short_edge_size
+
+PLANES = ("yuv420p", "yuvj420p")  # the second: full range
+
+
+def read_frames(
+    data: bytes, layout: Layout, indices: Int[np.ndarray, "*axes"]
+) -> UInt8[np.ndarray, "*axes height width channel"]:
+    """Frames at `indices`, as stored but upright; each is decoded once.
+
+    Raises:
+      ValueError: a frame cannot be had; the message is the reason. Likewise below.
+    """
+    wanted, inverse = np.unique(indices, return_inverse=True)
+    frames = np.stack(list(_to_rgb(decode(data, layout, wanted))))
+    return _oriented(frames, layout.mirror, layout.turn)[inverse.reshape(indices.shape)]
+
+
+def read_whole(
+    data: bytes, layout: Layout, info: VideoInfo, indices: Int[np.ndarray, "*axes"], *, size: int
+) -> UInt8[np.ndarray, "*axes height width channel"]:
+    """Frames at `indices`, whole, the short edge at `size`, resized as the reference does; each is decoded once."""
+    wanted, inverse = np.unique(indices, return_inverse=True)
+    return np.stack(list(each_whole(data, layout, info, wanted, size=size)))[inverse.reshape(indices.shape)]
+
+
+def each_whole(
+    data: bytes, layout: Layout, info: VideoInfo, wanted: Int[np.ndarray, "frame"], *, size: int
+) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
+    """The same, one after the other; `wanted` must rise."""
+    target = _stored(short_edge_size(info.height, info.width, size), layout)
+    for frame in _to_rgb(decode(data, layout, wanted)):
+        resized = frame if frame.shape[:2] == target else as_pixels(resize(frame, target))
+        yield _oriented(resized[None], layout.mirror, layout.turn)[0]
+
+
+def read_window(
+    data: bytes, layout: Layout, info: VideoInfo, indices: Int[np.ndarray, "time"], window: Window
+) -> UInt8[np.ndarray, "time crop crop channel"]:
+    """The `window` of the frames at `indices`; only what it shows is converted and resized.
+
+    The usual kind of frame is resized as planes of brightness and colour, before it is made RGB: half the work, and
+    apart from the colour's resolution the same pixels.
+    """
+    wanted, inverse = np.unique(indices, return_inverse=True)
+    frames = list(decode(data, layout, wanted))
+    # A window is drawn anywhere in the frame: drawn in one not yet turned, it comes out as likely anywhere in it.
+    target = _stored(short_edge_size(info.height, info.width, window.short_edge), layout)
+    planar = not window.crop % 2 and _planar(frames)
+    clip = (_window_of_planes if planar else _window_of_rgb)(frames, target, window)
+    mirror, turn = (not layout.mirror, -layout.turn) if window.flip else (layout.mirror, layout.turn)
+    clip = _oriented(clip, mirror, turn)
+    return clip if len(wanted) == len(indices) else clip[inverse]
+
+
+def _window_of_planes(frames, target, window):
+    """Brightness at the window's size and colour at half of it, all frames as one tall picture, made RGB at once."""
+    boxes = [window.box((frames[0].height, frames[0].width), target, even=True)]
+    boxes += [[slice(span.start // 2, span.stop // 2) for span in boxes[0]]] * 2
+    edges = (window.crop, window.crop // 2, window.crop // 2)
+    planes = [np.empty((len(frames) * edge, edge), np.uint8) for edge in edges]
+    for i, frame in enumerate(frames):
+        for plane, (rows, columns), edge, out in zip(frame.planes, boxes, edges, planes):
+            pitch = plane.line_size
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            part = np.ndarray(shape, np.uint8, plane, rows.start * pitch + columns.start, (pitch, 1))
+            cv2.resize(part, (edge, edge), dst=out[i * edge : (i + 1) * edge])
+    tall = av.VideoFrame.from_dlpack(planes, format=frames[0].format.name)
+    tall.colorspace, tall.color_range = frames[0].colorspace, frames[0].color_range
+    rgb = VideoReformatter().reformat(tall, format="rgb24", threads=1).to_ndarray()
+    return rgb.reshape(len(frames), window.crop, window.crop, 3)
+
+
+def _window_of_rgb(frames, target, window):
+    rows, columns = window.box((frames[0].height, frames[0].width), target)
+    return np.stack([cv2.resize(frame[rows, columns], (window.crop, window.crop)) for frame in _to_rgb(frames)])
+
+
+def _planar(frames):
+    """Whether all frames are alike, and colour has half of brightness's resolution."""
+    kind = {(frame.format.name, frame.height, frame.width) for frame in frames}
+    return len(kind) == 1 and frames[0].format.name in PLANES and min(frames[0].height, frames[0].width) >= 2
+
+
+def _to_rgb(frames: Iterable[av.VideoFrame]) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
+    """Each as an array of its own; all of the first one's size, as FFmpeg's programs do."""
+    reformat, size = VideoReformatter().reformat, {}
+    for frame in frames:
+        size = size or {"height": frame.height, "width": frame.width}
+        yield reformat(frame, format="rgb24", threads=1, **size).to_ndarray()
+
+
+def _stored(size, layout):
+    return size[::-1] if layout.turn % 2 else size
+
+
+def _oriented(frames, mirror, turn):
+    """Mirrored, then turned; a mirror image of what is turned one way is the mirror image, turned the other way."""
+    if mirror:
+        frames = cv2.flip(frames.reshape(-1, *frames.shape[2:]), 1).reshape(frames.shape)
+    return np.ascontiguousarray(np.rot90(frames, turn, axes=(1, 2)))
