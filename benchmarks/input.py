@@ -3,16 +3,18 @@
 FOLDER holds videos at any depth (UCF-101's AVIs, for instance). Every reader gets the same files and is asked for the
 same frames and the same window: eight frames at 112x112, of a frame whose short edge would be 128 to 160. Runs are
 interleaved, on one core; medians. Peers that are not installed are left out (pip install decord torchcodec torch).
-Then: how it scales to two cores, what ten-clip testing costs, and memory over many clips.
+Then, without peers: what ten-clip testing costs, how the whole pipeline scales, and memory over many clips.
 """
 
 import argparse
+import contextlib
+import gc
 import importlib.util
 import os
 import resource
 import statistics
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +23,10 @@ import numpy as np
 
 from r3d_jax.data.clips import test_clips, train_clip
 from r3d_jax.data.decode import decode, probe
+from r3d_jax.data.pipeline import read_ahead, train_batches
 from r3d_jax.data.pixels import read_whole, read_window
 from r3d_jax.data.transforms import draw_window, short_edge_size
-from r3d_jax.data.video_folder import SUFFIXES
+from r3d_jax.data.video_folder import SUFFIXES, VideoFolder
 
 FRAMES, CROP, SIZES = 8, 112, (128, 160)
 
@@ -34,7 +37,7 @@ def jobs_of(videos, clips, seed):
     for k in range(clips):
         rng = np.random.default_rng([seed, k])
         i = int(rng.integers(len(videos)))
-        indices = train_clip(videos[i][1].num_frames, rng, frames=FRAMES, stride=1)
+        indices = train_clip(videos[i][2].num_frames, rng, frames=FRAMES, stride=1)
         jobs.append((i, indices, draw_window(rng, sizes=SIZES, crop=CROP, flip=0.5)))
     return jobs
 
@@ -47,7 +50,7 @@ def ours(videos, jobs):
 def crop_by_opencv(frames, window):
     """The window of full-size RGB frames."""
     height, width = frames.shape[1:3]
-    rows, columns = window.box((height, width), short_edge_size(height, width, window.short_edge))
+    rows, columns = window.box((height, width), short_edge_size(height, width, window.short_edge), even=True)
     clip = np.stack([cv2.resize(frame[rows, columns], (CROP, CROP)) for frame in frames])
     return clip[:, :, ::-1] if window.flip else clip
 
@@ -92,7 +95,8 @@ def torchcodec_full(paths, jobs, *, seek_mode, resize):
             clips.append(crop_by_opencv(frames.numpy(), window))
             continue
         height, width = frames.shape[1:3]
-        rows, columns = window.box((height, width), short_edge_size(height, width, window.short_edge))
+        target = short_edge_size(height, width, window.short_edge)
+        rows, columns = window.box((height, width), target, even=True)
         part = frames[:, rows, columns].permute(0, 3, 1, 2)
         clip = torch.nn.functional.interpolate(part, (CROP, CROP), mode="bilinear").permute(0, 2, 3, 1)
         clips.append((clip.flip(2) if window.flip else clip).contiguous().numpy())
@@ -154,17 +158,27 @@ def compare(readers, videos, clips, rounds):
         print(f"{name:42} {1 / seconds:7.0f}   {seconds / medians['r3d_jax']:6.2f}x   {shown}")
 
 
-def scale(videos, clips, rounds):
-    """Prints how many times as fast two threads are as one."""
-    jobs, speeds = jobs_of(videos, clips, 1), {}
-    for _ in range(rounds):
-        for workers in (1, 2):
-            with ThreadPoolExecutor(workers) as pool:
-                start = time.perf_counter()
-                list(pool.map(lambda job: read_window(*videos[job[0]], job[1], job[2]), jobs))
-                speeds.setdefault(workers, []).append(len(jobs) / (time.perf_counter() - start))
-    one, two = (statistics.median(speeds[workers]) for workers in (1, 2))
-    print(f"two threads: {two:.0f} clips/s, {two / one:.2f} times one thread's {one:.0f}")
+def scale(folder, batches, rounds):
+    """Prints the speed of the whole input pipeline, records to batches, with one and with two workers of each kind."""
+    with tempfile.TemporaryDirectory() as prepared, contextlib.redirect_stdout(None):
+        videos = VideoFolder(source=str(folder), data_dir=prepared, max_broken=1.0).load()
+        options = {"batch_size": 8, "videos_per_epoch": 0, "seed": 0, "frames": FRAMES, "strides": (1, 1)}
+        dataset = train_batches(videos, np.arange(len(videos.records)), **options, sizes=SIZES, crop=CROP, flip=0.5)
+        speeds = {}
+        for _ in range(rounds):
+            for kind in ("workers", "processes"):
+                for count in (1, 2):
+                    with contextlib.closing(iter(read_ahead(dataset, **{"workers": 0, kind: count}))) as read:
+                        for _ in range(8):
+                            next(read)
+                        start = time.perf_counter()
+                        for _ in range(batches):
+                            next(read)
+                        speeds.setdefault((kind, count), []).append(8 * batches / (time.perf_counter() - start))
+                    gc.collect()
+    for kind, name in (("workers", "thread"), ("processes", "process")):
+        one, two = (statistics.median(speeds[kind, count]) for count in (1, 2))
+        print(f"records to batches: one {name} {one:.0f} clips/s, two {two:.0f}: {two / one:.2f} times")
 
 
 def test_cost(videos):
@@ -177,7 +191,9 @@ def test_cost(videos):
         shown += indices.size
         decoded += sum(1 for _ in decode(data, layout, np.unique(indices)))
     seconds = time.perf_counter() - start
-    print(f"ten-clip testing: {1e3 * seconds / len(some):.0f} ms a video; {shown} frames shown, {decoded} converted once")
+    print(
+        f"ten-clip testing: {1e3 * seconds / len(some):.0f} ms a video; {shown} frames shown, {decoded} converted once"
+    )
 
 
 def memory(videos, clips):
@@ -210,7 +226,7 @@ def main():
     compare(readers_of(paths, videos), videos, flags.clips, flags.rounds)
     test_cost(videos)
     os.sched_setaffinity(0, cores)
-    scale(videos, flags.clips, flags.rounds)
+    scale(flags.folder, flags.clips // 2, flags.rounds)
     memory(videos, flags.memory_clips)
 
 

@@ -29,7 +29,8 @@ class DataConfig:
     max_broken: float = 0.01  # share of the videos that may fail to decode, when they are prepared and in training
     reencode: int = 0  # short edge that videos are re-encoded at when they are prepared; 0: kept as they are
     key_every: int = 12  # frames, from one that decoding may start at to the next, in a re-encoded video
-    workers: int = 4  # decoding threads; 0 decodes in the main thread; batches are the same for any number
+    workers: int = 2  # decoding threads; 0 decodes in the main thread; batches are the same for any number
+    processes: int = 0  # that decode for training instead of the threads, which share a lock
 
 
 @dataclass(slots=True)
@@ -141,8 +142,9 @@ class Config:
 
 
 # What may differ when a run is resumed: it changes neither the network nor any step already taken.
-FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.workers", "train.epochs",
-        "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size", "eval.videos")  # fmt: skip
+FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.workers", "data.processes",
+        "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size",
+        "eval.videos")  # fmt: skip
 
 
 def flatten(config: Config) -> dict[str, object]:
@@ -207,7 +209,7 @@ def check(config: Config, devices: int) -> None:
         )
     _at_least(0, config.model, "model", "planes", "stem_planes")
     _at_least(0, config.finetune, "finetune", "trunk_factor")
-    _at_least(0, data, "data", "workers", "max_broken", "split_seed", "reencode")
+    _at_least(0, data, "data", "workers", "processes", "max_broken", "split_seed", "reencode")
     _at_least(1, data, "data", "key_every")
     if not 0 < data.test_share < 1:
         raise InputError(f"`data.test_share` (={data.test_share}) must be between 0 and 1")

@@ -49,6 +49,16 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
 
     VERSION = tfds.core.Version("2.0.0")
+
+    def __new__(cls, **arguments):
+        builder = super().__new__(cls)
+        builder._arguments = arguments
+        return builder
+
+    def __reduce__(self):
+        """Made anew from its arguments where another process reads with it."""
+        return partial(type(self), **self._arguments), ()
+
     folds = 1
 
     def __init__(

@@ -130,13 +130,15 @@ def _from_key_packets(data, layout, wanted):
     packets, num_frames = layout.packets, len(layout.seconds)
     if wanted[-1] >= num_frames or packets[-1, 0] + packets[-1, 1] > len(data):
         return
-    packet_of = packets[:, 3].argsort()[len(packets) - num_frames :]  # those without a frame sort first
-    view, targets, got, position = memoryview(data), set(wanted), {}, 0
+    packet_of = packets[:, 3].argsort()[len(packets) - num_frames :].tolist()  # those without a frame sort first
+    is_key, shown = packets[:, 2].tolist(), packets[:, 3].tolist()
+    skipping = layout.delay > 0 and layout.codec in SKIPPING
+    targets, got, position = set(wanted), {}, 0
     with _decoder(layout) as context:
         for index in wanted:
-            entry = int(packet_of[index])
+            entry = packet_of[index]
             # Frames shown before a key packet's own may come after it in the file, and need what is before it.
-            while entry and not (packets[entry, 2] and 0 <= packets[entry, 3] <= index):
+            while entry and not (is_key[entry] and 0 <= shown[entry] <= index):
                 entry -= 1
             if entry > position:
                 context.flush_buffers()
@@ -144,23 +146,23 @@ def _from_key_packets(data, layout, wanted):
             while index not in got:
                 if position > len(packets):
                     return
-                for frame in context.decode(_packet(context, layout, view, position, targets)):
-                    shown = int(packets[frame.pts, 3])
-                    if shown in targets and not (frame.is_corrupt and entry):
-                        got[shown] = frame
+                if skipping and position < len(packets):  # frames that no other is made from
+                    context.skip_frame = "DEFAULT" if shown[position] in targets else "NONREF"
+                for frame in context.decode(_packet(data, packets, position)):
+                    its = shown[frame.pts]
+                    if its in targets and not (entry and frame.is_corrupt):
+                        got[its] = frame
                 position += 1
             yield got.pop(index)
 
 
-def _packet(context, layout, view, position, targets):
-    """The packet at `position`, numbered; after the last, what makes the decoder give the rest."""
-    if position == len(layout.packets):
+def _packet(data, packets, position):
+    """The packet at `position`, numbered; None, which makes the decoder give the rest, after the last."""
+    if position == len(packets):
         return None
-    start, size, _, shown = layout.packets[position].tolist()
-    if layout.delay and layout.codec in SKIPPING:  # there are frames that no other is made from
-        context.skip_frame = "DEFAULT" if shown in targets else "NONREF"
+    start, size = packets[position, :2].tolist()
     packet = av.Packet(size)  # its own memory: decoders read a little beyond the end
-    packet.update(view[start : start + size])
+    packet.update(data[start : start + size])
     packet.pts = position
     return packet
 

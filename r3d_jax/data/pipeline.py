@@ -1,5 +1,6 @@
 """Records to batches; the only file that touches grain. Batch k is a function of k and the seed alone."""
 
+import signal
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import cv2
 import grain
 import numpy as np
+from absl import flags
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
@@ -61,10 +63,6 @@ def train_batches(
     process, processes = share
     local = batch_size // processes
 
-    @lru_cache(maxsize=2)
-    def order(epoch):
-        return np.random.default_rng([seed, epoch]).permutation(rows)
-
     def read(video, rng):
         stride = int(rng.integers(strides[0], strides[1] + 1))
         shown = _shown(video, frame_rate)
@@ -75,7 +73,7 @@ def train_batches(
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
         epoch, place = divmod(batch * batch_size + process * local + member, places)
-        row = int(order(epoch)[place % per_epoch % len(rows)])
+        row = int(rows[_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
         clip, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
         label = videos.index["label"][row].astype(np.int32)
         return {"clip": clip, "label": label, "failed": row if reason else -1, "reason": reason}
@@ -133,20 +131,34 @@ def test_batches(
     return grain.MapDataset.range(len(groups) // processes).map(example).batch(local)
 
 
-def read_ahead(dataset: grain.MapDataset, *, workers: int) -> grain.IterDataset:
-    """Iterates in order while `workers` threads prepare the next batches, one each (at least two in all).
+def read_ahead(dataset: grain.MapDataset, *, workers: int, processes: int = 0) -> grain.IterDataset:
+    """Iterates in order while `workers` threads prepare the next batches, one each, or `processes` do.
 
-    Memory: (batches under way + the one in use) x the bytes of a batch, and for each worker one video's bytes and the
-    decoded frames of one clip (training) or of all its clips (testing).
+    Threads share Python's lock, and more than two seldom help; processes take seconds to start.
+
+    Memory: the bytes of a batch times the batches that are ready or under way (as many as workers, at least two; two
+    for each process) and the one in use; and for each worker or process one video's bytes and the decoded frames of
+    one clip (in testing: of all its clips).
     """
     cv2.setNumThreads(1)  # the workers are the threads
-    return dataset.to_iter_dataset(
-        grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(2, workers) if workers else 0)
-    )
+    if not processes:
+        ready = max(2, workers) if workers else 0
+        return dataset.to_iter_dataset(grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ready))
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # grain asks them for its own settings
+    alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
+    return alone.mp_prefetch(options, worker_init_fn=_begin_process)
+
+
+def _begin_process(*_):
+    """Ctrl-C reaches every process of a terminal's group; the one that trains decides what follows."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 def spread_over_classes(
-    labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "video"], count: int, seed: int
+    labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "row"], count: int, seed: int
 ) -> Int[np.ndarray, "count"]:
     """`count` of `rows`, drawn by the seed, a first of every class before the second of any."""
     shuffled = np.random.default_rng(seed).permutation(rows)
@@ -156,6 +168,11 @@ def spread_over_classes(
         turn.append(seen.get(int(labels[row]), 0))
         seen[int(labels[row])] = turn[-1] + 1
     return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
+
+
+@lru_cache(maxsize=2)
+def _order(seed, epoch, count):
+    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def _shown(video, frame_rate):

@@ -1,6 +1,7 @@
 """Decoded frames to RGB arrays of the size that is wanted, upright, with square pixels."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import av
 import cv2
@@ -54,43 +55,53 @@ def read_window(
     apart from the colour's resolution the same pixels.
     """
     wanted, inverse = np.unique(indices, return_inverse=True)
-    frames = list(decode(data, layout, wanted))
+    frames = decode(data, layout, wanted)
+    first = next(frames)
     # A window is drawn anywhere in the frame: drawn in one not yet turned, it comes out as likely anywhere in it.
     target = _stored(short_edge_size(info.height, info.width, window.short_edge), layout)
-    planar = not window.crop % 2 and _planar(frames)
-    clip = (_window_of_planes if planar else _window_of_rgb)(frames, target, window)
+    planar = first.format.name in PLANES and not window.crop % 2 and min(first.height, first.width) > 1
+    clip = (_planes if planar else _rgb)(chain([first], frames), len(wanted), target, window)
     mirror, turn = (not layout.mirror, -layout.turn) if window.flip else (layout.mirror, layout.turn)
     clip = _oriented(clip, mirror, turn)
     return clip if len(wanted) == len(indices) else clip[inverse]
 
 
-def _window_of_planes(frames, target, window):
-    """Brightness at the window's size and colour at half of it, all frames as one tall picture, made RGB at once."""
-    boxes = [window.box((frames[0].height, frames[0].width), target, even=True)]
-    boxes += [[slice(span.start // 2, span.stop // 2) for span in boxes[0]]] * 2
+def _planes(frames, count, target, window):
+    """The window, brightness at its size and colour at half of it, all frames as one tall picture, made RGB at once."""
     edges = (window.crop, window.crop // 2, window.crop // 2)
-    planes = [np.empty((len(frames) * edge, edge), np.uint8) for edge in edges]
-    for i, frame in enumerate(frames):
-        for plane, (rows, columns), edge, out in zip(frame.planes, boxes, edges, planes):
+    planes = [np.empty((count * edge, edge), np.uint8) for edge in edges]
+    for i, frame in enumerate(_alike(frames)):
+        if not i:
+            first, boxes = frame, [window.box((frame.height, frame.width), target, even=True)]
+            boxes += [[slice(span.start // 2, span.stop // 2) for span in boxes[0]]] * 2
+            shapes = [tuple(span.stop - span.start for span in box) for box in boxes]
+        for plane, (rows, columns), shape, edge, out in zip(frame.planes, boxes, shapes, edges, planes):
             pitch = plane.line_size
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
             part = np.ndarray(shape, np.uint8, plane, rows.start * pitch + columns.start, (pitch, 1))
             cv2.resize(part, (edge, edge), dst=out[i * edge : (i + 1) * edge])
-    tall = av.VideoFrame.from_dlpack(planes, format=frames[0].format.name)
-    tall.colorspace, tall.color_range = frames[0].colorspace, frames[0].color_range
+    tall = av.VideoFrame.from_dlpack(planes, format=first.format.name)
+    tall.colorspace, tall.color_range = first.colorspace, first.color_range
     rgb = VideoReformatter().reformat(tall, format="rgb24", threads=1).to_ndarray()
-    return rgb.reshape(len(frames), window.crop, window.crop, 3)
+    return rgb.reshape(count, window.crop, window.crop, 3)
 
 
-def _window_of_rgb(frames, target, window):
-    rows, columns = window.box((frames[0].height, frames[0].width), target)
-    return np.stack([cv2.resize(frame[rows, columns], (window.crop, window.crop)) for frame in _to_rgb(frames)])
+def _rgb(frames, count, target, window):
+    clip = np.empty((count, window.crop, window.crop, 3), np.uint8)
+    for frame, out in zip(_to_rgb(frames), clip, strict=True):
+        rows, columns = window.box(frame.shape[:2], target)
+        cv2.resize(frame[rows, columns], (window.crop, window.crop), dst=out)
+    return clip
 
 
-def _planar(frames):
-    """Whether all frames are alike, and colour has half of brightness's resolution."""
-    kind = {(frame.format.name, frame.height, frame.width) for frame in frames}
-    return len(kind) == 1 and frames[0].format.name in PLANES and min(frames[0].height, frames[0].width) >= 2
+def _alike(frames):
+    """The frames, all of the first one's size and format."""
+    kind = None
+    for frame in frames:
+        its = (frame.format.name, frame.height, frame.width)
+        kind = kind or its
+        if its != kind:
+            frame = frame.reformat(format=kind[0], height=kind[1], width=kind[2], threads=1)
+        yield frame
 
 
 def _to_rgb(frames: Iterable[av.VideoFrame]) -> Iterator[UInt8[np.ndarray, "height width channel"]]:

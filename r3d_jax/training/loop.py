@@ -1,8 +1,9 @@
 """The order of things: steps, tests and checkpoints until the last epoch or a signal."""
 
+import gc
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import jax
@@ -76,12 +77,13 @@ def _train(task, state, checkpoints, rows, received):
     config, step = task.config, int(state.step)
     if step >= task.total_steps:
         return
-    data = read_ahead(task.train.slice(slice(step, task.total_steps)), workers=config.data.workers)
+    steps = task.train.slice(slice(step, task.total_steps))
+    data = iter(read_ahead(steps, workers=config.data.workers, processes=config.data.processes))
     compiled, failures = None, Failures(task.names, config.data.max_broken * task.num_train_videos)
     saved_at = time.monotonic()
-    with Progress(task.total_steps, step, unit="step", label="Training") as progress:
+    with closing(data), Progress(task.total_steps, step, unit="step", label="Training") as progress:
         meter = Meter(task, progress, rows)
-        for batch in meter.timed(iter(data)):
+        for batch in meter.timed(data):
             if received:
                 break
             batch = split_over(failures.take(batch), task.devices)
@@ -103,6 +105,7 @@ def _train(task, state, checkpoints, rows, received):
                 _test(task, state, checkpoints, rows)
                 meter.restart()
         meter.flush()
+    gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
     checkpoints.save(state)
     if summary := failures.summary():
         say(summary)

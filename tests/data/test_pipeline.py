@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -41,6 +43,28 @@ def test_batches_do_not_depend_on_workers_or_on_where_reading_starts(videos, wor
         same(batch, again)
     for batch, again in zip(expected[4:], read_ahead(dataset.slice(slice(4, 6)), workers=workers)):
         same(batch, again)
+
+
+def test_processes_read_the_same_batches_as_this_one(data_dir, demo_videos):
+    """In a program of its own, which prints nothing else."""
+    script = """
+import sys
+import numpy as np
+from r3d_jax.data.demo import Demo
+from r3d_jax.data.pipeline import read_ahead, train_batches
+
+if __name__ == "__main__":
+    options = {"batch_size": 4, "videos_per_epoch": 0, "seed": 0, "frames": 4, "strides": (1, 2)}
+    options |= {"sizes": (24, 26), "crop": 20, "flip": 0.5}
+    batches = train_batches(Demo(data_dir=sys.argv[1]).load(), np.arange(50), **options).slice(slice(3, 8))
+    for k, batch in enumerate(read_ahead(batches, workers=0, processes=2)):
+        for name, values in batch.items():
+            np.testing.assert_array_equal(values, batches[k][name])
+    print("the same", k + 1)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script, str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "the same 5\n", done.stderr
 
 
 def test_batches_are_uint8_clips_with_labels(videos):
