@@ -128,11 +128,20 @@ def refused(outcome, *parts):
             "`pool` (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
         ),
         (["train"], "unknown argument 'train'"),
+        (["--mode=draw"], "value should be one of <train|clips>"),
         (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
     ],
 )
 def test_bad_settings_get_one_message(tiny, arguments, message):
     refused(tiny(*arguments), message)
+
+
+def test_the_first_training_clips_are_drawn_as_the_network_sees_them(tiny, tmp_path):
+    status, printed = tiny("--mode=clips", "--config.augment.operations=2", "--config.augment.cutmix=1.0")
+    assert status == 0 and "16 training clips, as the network sees them: " in printed
+    picture = matplotlib.image.imread(tmp_path / "run" / "clips.png")
+    assert picture.shape == (16 * (16 + 18), 4 * 18 - 2, 3)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["clips.png"]
 
 
 def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 MAX_PIXELS = 2**26  # of a frame; what claims more is damaged, or would take gigabytes
 SKIPPING = ("h264", "hevc")  # codecs whose packets hold one frame each, and say whether others are made from it
+KEPT = ("mpeg4",)  # codecs so quick that a new decoder costs a tenth of a short clip
 CONTEXTS = 4  # decoders that each thread keeps
 
 
@@ -61,7 +62,19 @@ def probe(data: bytes) -> tuple[VideoInfo, Layout]:
     Raises:
       ValueError: no video stream, or nothing in it decodes, or it breaks off; the message is the reason.
     """
+    try:
+        return _probe(data, strict=True)
+    except ValueError:
+        # Decoders make up what is damaged from what they have decoded before. That has to be the same at every
+        # reading, so that such a video is read from its start, by a new decoder.
+        info, layout = _probe(data, strict=False)
+        return info, layout._replace(packets=np.zeros((0, 4), np.int64))
+
+
+def _probe(data, *, strict):
     with _video_stream(data) as (container, stream):
+        if strict:
+            stream.codec_context.options |= {"err_detect": "explode"}
         rows, times, labels, first, last = [], [], [], None, None
         plain = True
         try:
@@ -109,20 +122,20 @@ def decode(data: bytes, layout: Layout, wanted: Int[np.ndarray, "frame"]) -> Ite
     Raises:
       ValueError: a frame cannot be had; the message is the reason.
     """
-    left = list(wanted)
+    indices, count = wanted.tolist(), 0
     try:
         if len(layout.packets):
-            for frame in _from_key_packets(data, layout, left[:]):
+            for frame in _from_key_packets(data, layout, indices):
                 yield frame
-                left.pop(0)
-        if left:
-            for frame in _from_start(data, left[:]):
+                count += 1
+        if count < len(indices):
+            for frame in _from_start(data, indices[count:]):
                 yield frame
-                left.pop(0)
+                count += 1
     except av.error.FFmpegError as error:
         raise ValueError(f"does not decode: {_reason(error)}") from error
-    if left:
-        raise ValueError(f"ends before frame {left[0]}: cut short, or changed since it was prepared")
+    if count < len(indices):
+        raise ValueError(f"ends before frame {indices[count]}: cut short, or changed since it was prepared")
 
 
 def _from_key_packets(data, layout, wanted):
@@ -185,7 +198,7 @@ _kept = threading.local()
 
 @contextmanager
 def _decoder(layout):
-    """A decoder for the layout's codec. Each thread keeps its latest: a new one costs a tenth of a short clip."""
+    """A decoder for the layout's codec; each thread keeps its latest of KEPT."""
     contexts = _kept.__dict__.setdefault("contexts", {})
     key = (layout.codec, layout.tag, layout.extradata, layout.delay)
     context = contexts.pop(key, None)  # no longer kept while it is used: two videos may be read in turn
@@ -196,10 +209,11 @@ def _decoder(layout):
             context.codec_tag = layout.tag
         _one_thread(context)
     yield context
-    context.flush_buffers()
-    if len(contexts) == CONTEXTS:
-        del contexts[next(iter(contexts))]
-    contexts[key] = context
+    if layout.codec in KEPT:
+        context.flush_buffers()
+        if len(contexts) == CONTEXTS:
+            del contexts[next(iter(contexts))]
+        contexts[key] = context
 
 
 def _one_thread(context):
@@ -288,6 +302,8 @@ def _video_stream(data):
         streams = [each for each in container.streams.video if Disposition.attached_pic not in each.disposition]
         if not streams:
             raise ValueError("no video stream in it")
+        if streams[0].codec_context is None:
+            raise ValueError("no decoder for its video stream")
         _one_thread(streams[0].codec_context)
         yield container, streams[0]
 

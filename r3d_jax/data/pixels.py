@@ -54,7 +54,8 @@ def read_window(
     The usual kind of frame is resized as planes of brightness and colour, before it is made RGB: half the work, and
     apart from the colour's resolution the same pixels.
     """
-    wanted, inverse = np.unique(indices, return_inverse=True)
+    rising = (indices[1:] > indices[:-1]).all()  # unless a short video loops
+    wanted, inverse = (indices, None) if rising else np.unique(indices, return_inverse=True)
     frames = decode(data, layout, wanted)
     first = next(frames)
     # A window is drawn anywhere in the frame: drawn in one not yet turned, it comes out as likely anywhere in it.
@@ -63,7 +64,7 @@ def read_window(
     clip = (_planes if planar else _rgb)(chain([first], frames), len(wanted), target, window)
     mirror, turn = (not layout.mirror, -layout.turn) if window.flip else (layout.mirror, layout.turn)
     clip = _oriented(clip, mirror, turn)
-    return clip if len(wanted) == len(indices) else clip[inverse]
+    return clip if rising else clip[inverse]
 
 
 def _planes(frames, count, target, window):
@@ -120,4 +121,4 @@ def _oriented(frames, mirror, turn):
     """Mirrored, then turned; a mirror image of what is turned one way is the mirror image, turned the other way."""
     if mirror:
         frames = cv2.flip(frames.reshape(-1, *frames.shape[2:]), 1).reshape(frames.shape)
-    return np.ascontiguousarray(np.rot90(frames, turn, axes=(1, 2)))
+    return np.ascontiguousarray(np.rot90(frames, turn, axes=(1, 2))) if turn else frames

@@ -208,3 +208,34 @@ def test_odd_videos_are_read_or_refused(odd):
         frames = read_frames(data, layout, some)
         plain = decode_all(data)[some]
         np.testing.assert_array_equal(frames, np.rot90(plain, layout.turn, axes=(1, 2)), name)
+
+
+def test_damaged_copies_are_read_alike_or_refused():
+    """Bytes changed or cut out at random; what decodes with errors is read from its start, so that it never varies."""
+    refused = 0
+    for name in ("avi", "mp4 with B-frames", "webm", "mpegts"):
+        for seed in range(15):
+            rng = np.random.default_rng(seed)
+            data = bytearray(FILES[name])
+            for at in rng.integers(len(data), size=int(rng.integers(1, 20))):
+                data[at] = int(rng.integers(256))
+            if seed % 3 == 0:
+                del data[int(rng.integers(len(data))) :]
+            data = bytes(data)
+            try:
+                info, layout = probe(data)
+                first, _, again = (
+                    read_frames(*each, np.array([info.num_frames // 2]))
+                    for each in ((data, layout), (FILES["avi"], probe(FILES["avi"])[1]), (data, layout))
+                )
+            except ValueError:
+                refused += 1
+                continue
+            np.testing.assert_array_equal(first, again)
+    assert 5 < refused < 55
+
+
+def test_a_codec_without_a_decoder_is_refused():
+    data = FILES["mkv"].replace(b"V_MPEG4/ISO/AVC", b"V_NOSUCH/ISO/AV")
+    with pytest.raises(ValueError, match=r"no decoder for its video stream|no video stream|not a video"):
+        probe(data)
