@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from r3d_jax.data.clips import train_clip
-from r3d_jax.data.decode import probe
 from r3d_jax.data.pixels import read_window
+from r3d_jax.data.probe import probe
 from r3d_jax.data.transforms import draw_window
 from r3d_jax.data.video_folder import SUFFIXES
 

@@ -22,9 +22,10 @@ import cv2
 import numpy as np
 
 from r3d_jax.data.clips import test_clips, train_clip
-from r3d_jax.data.decode import decode, probe
+from r3d_jax.data.decode import decode
 from r3d_jax.data.pipeline import read_ahead, train_batches
 from r3d_jax.data.pixels import read_whole, read_window
+from r3d_jax.data.probe import probe
 from r3d_jax.data.transforms import draw_window, short_edge_size
 from r3d_jax.data.video_folder import SUFFIXES, VideoFolder
 
@@ -158,24 +159,30 @@ def compare(readers, videos, clips, rounds):
         print(f"{name:42} {1 / seconds:7.0f}   {seconds / medians['r3d_jax']:6.2f}x   {shown}")
 
 
-def scale(folder, batches, rounds):
-    """Prints the speed of the whole input pipeline, records to batches, with one and with two workers of each kind."""
-    with tempfile.TemporaryDirectory() as prepared, contextlib.redirect_stdout(None):
-        videos = VideoFolder(source=str(folder), data_dir=prepared, max_broken=1.0).load()
+@contextlib.contextmanager
+def prepared(folder):
+    """Training batches of eight from a TFDS data set of the folder's videos."""
+    with tempfile.TemporaryDirectory() as place:
+        with contextlib.redirect_stdout(None):
+            videos = VideoFolder(source=str(folder), data_dir=place, max_broken=1.0).load()
         options = {"batch_size": 8, "videos_per_epoch": 0, "seed": 0, "frames": FRAMES, "strides": (1, 1)}
-        dataset = train_batches(videos, np.arange(len(videos.records)), **options, sizes=SIZES, crop=CROP, flip=0.5)
-        speeds = {}
-        for _ in range(rounds):
-            for kind in ("workers", "processes"):
-                for count in (1, 2):
-                    with contextlib.closing(iter(read_ahead(dataset, **{"workers": 0, kind: count}))) as read:
-                        for _ in range(8):
-                            next(read)
-                        start = time.perf_counter()
-                        for _ in range(batches):
-                            next(read)
-                        speeds.setdefault((kind, count), []).append(8 * batches / (time.perf_counter() - start))
-                    gc.collect()
+        yield train_batches(videos, np.arange(len(videos.records)), **options, sizes=SIZES, crop=CROP, flip=0.5)
+
+
+def scale(dataset, batches, rounds):
+    """Prints the speed of the whole input pipeline, records to batches, with one and with two workers of each kind."""
+    speeds = {}
+    for _ in range(rounds):
+        for kind in ("workers", "processes"):
+            for count in (1, 2):
+                with contextlib.closing(iter(read_ahead(dataset, **{"workers": 0, kind: count}))) as read:
+                    for _ in range(8):
+                        next(read)
+                    start = time.perf_counter()
+                    for _ in range(batches):
+                        next(read)
+                    speeds.setdefault((kind, count), []).append(8 * batches / (time.perf_counter() - start))
+                gc.collect()
     for kind, name in (("workers", "thread"), ("processes", "process")):
         one, two = (statistics.median(speeds[kind, count]) for count in (1, 2))
         print(f"records to batches: one {name} {one:.0f} clips/s, two {two:.0f}: {two / one:.2f} times")
@@ -196,15 +203,20 @@ def test_cost(videos):
     )
 
 
-def memory(videos, clips):
-    """Prints resident memory over many clips."""
-    sizes = []
-    for k in range(10):
-        for i, indices, window in jobs_of(videos, clips // 10, 2 + k):
-            read_window(*videos[i], indices, window)
-        with open("/proc/self/statm") as file:
-            sizes.append(int(file.read().split()[1]) * resource.getpagesize() / 2**20)
-    print(f"memory over {clips:,} clips: {', '.join(f'{size:.0f}' for size in sizes)} MiB")
+def memory(dataset, clips):
+    """Prints resident memory over many clips through the whole pipeline, and what `read_ahead` says it may take."""
+    batch = 8
+    frame = 240 * 320 * 1.5
+    bound = (2 + 2 + 1) * batch * FRAMES * CROP**2 * 3 + 2 * (2**20 + (FRAMES + 12) * frame)
+    with contextlib.closing(iter(read_ahead(dataset, workers=2))) as read:
+        sizes = []
+        for k in range(clips // batch):
+            if k % (clips // batch // 10) == 0:
+                with open("/proc/self/statm") as file:
+                    sizes.append(int(file.read().split()[1]) * resource.getpagesize() / 2**20)
+            next(read)
+    after = ", ".join(f"{size - sizes[0]:+.0f}" for size in sizes[1:])
+    print(f"memory over {clips:,} clips: {sizes[0]:.0f} MiB before, then {after}; by the formula {bound / 2**20:+.0f}")
 
 
 def main():
@@ -226,8 +238,9 @@ def main():
     compare(readers_of(paths, videos), videos, flags.clips, flags.rounds)
     test_cost(videos)
     os.sched_setaffinity(0, cores)
-    scale(flags.folder, flags.clips // 2, flags.rounds)
-    memory(videos, flags.memory_clips)
+    with prepared(flags.folder) as dataset:
+        scale(dataset, flags.clips // 2, flags.rounds)
+        memory(dataset, flags.memory_clips)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.data.decode import probe
 from r3d_jax.data.pixels import read_frames
+from r3d_jax.data.probe import probe
 
 LIMIT = 120  # seconds a file
 

@@ -43,7 +43,7 @@ def test_configurations_import_the_config_module_alone():
 
 def test_each_outside_library_is_touched_by_few_files():
     owners = {
-        "av": {"data/decode.py", "data/pixels.py", "data/reencode.py", "data/demo.py"},
+        "av": {"data/decode.py", "data/probe.py", "data/pixels.py", "data/reencode.py", "data/demo.py"},
         "grain": {"data/pipeline.py", "training/task.py"},
         "orbax": {"weights/checkpoint.py"},
         "safetensors": {"weights/saved.py"},

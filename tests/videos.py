@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.decode import VideoInfo, probe
+from r3d_jax.data.probe import VideoInfo, probe
 
 
 def frames_of(count, height=32, width=48):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.decode import Layout, probe
+from r3d_jax.data.decode import Layout
 from r3d_jax.data.parallel import in_order
+from r3d_jax.data.probe import probe
 from r3d_jax.data.reencode import describe, effect, reencode
 from r3d_jax.errors import InputError
 

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from r3d_jax.data.decode import probe
 from r3d_jax.data.parallel import in_order
+from r3d_jax.data.probe import probe
 from r3d_jax.data.video_folder import SUFFIXES
 from r3d_jax.errors import InputError
 

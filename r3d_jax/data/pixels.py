@@ -9,7 +9,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
-from r3d_jax.data.decode import Layout, VideoInfo, decode
+from r3d_jax.data.decode import Layout, decode
+from r3d_jax.data.probe import VideoInfo
 from r3d_jax.data.transforms import Window, as_pixels, resize, short_edge_size
 
 PLANES = ("yuv420p", "yuvj420p")  # the second: full range

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet, layout_of
-from r3d_jax.data.decode import Layout, VideoInfo
+from r3d_jax.data.decode import Layout
+from r3d_jax.data.probe import VideoInfo
 from r3d_jax.errors import InputError
 
 TRIES = 10  # videos of a class, before a clip is given up

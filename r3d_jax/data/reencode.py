@@ -10,8 +10,9 @@ import av
 import numpy as np
 
 from r3d_jax.data.clips import train_clip
-from r3d_jax.data.decode import Layout, VideoInfo, decode, probe
+from r3d_jax.data.decode import Layout, decode
 from r3d_jax.data.pixels import each_whole
+from r3d_jax.data.probe import VideoInfo, probe
 
 TICKS = 90_000  # a second; fine enough for any frame rate
 QUALITY = 18  # x264's constant rate factor: hard to tell from the original

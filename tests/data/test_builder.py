@@ -6,8 +6,8 @@ import numpy as np
 from videos import decode_all, encode, frames_of
 
 from r3d_jax.data.builder import layout_of
-from r3d_jax.data.decode import probe
 from r3d_jax.data.pixels import read_frames
+from r3d_jax.data.probe import probe
 from r3d_jax.data.video_folder import VideoFolder
 
 LONG = encode(frames_of(40, 64, 96), codec="libx264", container="mp4", key_every=40, b_frames=2)

@@ -5,7 +5,7 @@ from videos import audio_only, encode, frames_of
 
 from r3d_jax.__main__ import main as command
 from r3d_jax.data.check import check
-from r3d_jax.data.decode import probe
+from r3d_jax.data.probe import probe
 
 LONG = encode(frames_of(40))
 CUT = LONG[: len(LONG) * 9 // 10]

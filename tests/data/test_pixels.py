@@ -6,8 +6,8 @@ import pytest
 from videos import decode_all, encode, frames_of
 
 from r3d_jax.data import pixels
-from r3d_jax.data.decode import probe
 from r3d_jax.data.pixels import read_frames, read_whole, read_window
+from r3d_jax.data.probe import probe
 from r3d_jax.data.transforms import Window, as_pixels, resize
 
 

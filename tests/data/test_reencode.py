@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from videos import decode_all, encode, frames_of
 
-from r3d_jax.data.decode import probe
 from r3d_jax.data.pixels import read_frames, read_whole
+from r3d_jax.data.probe import probe
 from r3d_jax.data.reencode import describe, effect, reencode
 
 LONG = encode(frames_of(60, 64, 96), codec="libx264", container="mp4", key_every=60, b_frames=2)

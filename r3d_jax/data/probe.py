@@ -1,0 +1,143 @@
+"""What decoding a whole video once shows: how many frames it has, how they are to be shown, and where they are."""
+
+import math
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from r3d_jax.data.decode import Layout, from_key_packets, packets_of, reason_of, video_stream
+
+
+class VideoInfo(NamedTuple):
+    """What decoding a whole video once has shown.
+
+    Attributes:
+      declared_frames: how many frames the file says it has; 0 where it does not say.
+      frame_rate: frames per second, on average; 0 where the file does not say.
+      height, width: as the video is to be shown: turned upright, its pixels made square.
+    """
+
+    num_frames: int
+    declared_frames: int
+    frame_rate: float
+    height: int
+    width: int
+
+
+def probe(data: bytes) -> tuple[VideoInfo, Layout]:
+    """Decodes every frame; what a file declares is often wrong.
+
+    Raises:
+      ValueError: no video stream, or nothing in it decodes, or it breaks off; the message is the reason.
+    """
+    try:
+        return _probe(data, strict=True)
+    except ValueError:
+        # Decoders make up what is damaged from what they have decoded before. That has to be the same at every
+        # reading, so that such a video is read from its start, by a new decoder.
+        info, layout = _probe(data, strict=False)
+        return info, layout._replace(packets=np.zeros((0, 4), np.int64))
+
+
+def _probe(data, *, strict):
+    with video_stream(data) as (container, stream):
+        if strict:
+            stream.codec_context.options |= {"err_detect": "explode"}
+        rows, times, labels, first, last = [], [], [], None, None
+        plain = True
+        try:
+            for packet in packets_of(container, stream):
+                if packet.size:
+                    plain = plain and not any(map(packet.has_sidedata, ("new_extradata", "palette", "param_change")))
+                    rows.append((_find(data, packet), packet.size, packet.is_keyframe, -1))
+                    times.append(math.nan if packet.pts is None else float(packet.pts * packet.time_base))
+                    packet.pts = len(rows) - 1  # comes out again with the packet's frame: its label
+                for last in packet.decode():
+                    first = first or last
+                    labels.append(last.pts)
+        except av.error.FFmpegError as error:
+            raise ValueError(f"breaks off after {len(labels)} frames: {reason_of(error)}") from error
+        if first is None:
+            raise ValueError("no frame of it decodes")
+        context, rate = stream.codec_context, float(stream.average_rate or 0)
+        turn, mirror = _orientation(first)
+        height, width = first.height, max(1, round(first.width * _pixel_aspect(stream)))
+        size = (width, height) if turn % 2 else (height, width)
+        labelled = None not in labels and len(set(labels)) == len(labels)
+        layout = Layout(
+            packets=np.array(rows, np.int64),
+            seconds=_seconds([times[label] for label in labels] if labelled else [], len(labels), rate),
+            codec=context.name,
+            tag=_tag(context),
+            extradata=context.extradata or b"",
+            delay=context.reorder_depth,
+            turn=turn,
+            mirror=mirror,
+        )
+        info = VideoInfo(len(labels), stream.frames, rate, *size)
+    if labelled and plain and rows and min(start for start, *_ in rows) >= 0:
+        layout.packets[labels, 3] = np.arange(len(labels))
+        if _gives(data, layout, {0: first, len(labels) - 1: last}):
+            return info, layout
+    return info, layout._replace(packets=np.zeros((0, 4), np.int64))
+
+
+def _find(data, packet):
+    """Where the packet's bytes stand in the file; -1 where they do not stand in one piece."""
+    if packet.pos is None or packet.pos < 0:
+        return -1
+    # Matroska gives the place of the block, whose header comes first.
+    return data.find(bytes(packet), packet.pos, packet.pos + packet.size + 64)
+
+
+def _gives(data, layout, expected):
+    """Whether the layout leads to the same frames as the container did."""
+    try:
+        frames = list(from_key_packets(data, layout, sorted(expected)))
+    except av.error.FFmpegError:
+        return False
+    return len(frames) == len(expected) and all(
+        np.array_equal(_first_plane(frame), _first_plane(expected[index]))
+        for frame, index in zip(frames, sorted(expected))
+    )
+
+
+def _first_plane(frame):
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width * (plane.line_size // plane.width)]
+
+
+def _tag(context):
+    """What kind of the codec it is, by which decoders know the encoder's habits."""
+    try:
+        return context.codec_tag
+    except UnicodeDecodeError:
+        return ""
+
+
+def _orientation(frame):
+    """(quarter turns, whether mirrored before) by the display matrix, whose rows say where x and y point."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0, False
+    (xx, xy), (yx, yy) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2] / 2**16
+    mirror = xx * yy - xy * yx < 0
+    if mirror:
+        xx, xy = -xx, -xy
+    return round(math.atan2(-xy, xx) / (math.pi / 2)) % 4, mirror
+
+
+def _pixel_aspect(stream):
+    """Width of a pixel over its height; 1 where the file does not say, or says nonsense."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 0.1 <= aspect <= 10 else 1.0
+
+
+def _seconds(times, num_frames, rate):
+    """When each frame is shown; evenly, where the time stamps do not rise."""
+    seconds = np.array(times, np.float64)
+    if len(seconds) == num_frames and not np.isnan(seconds).any() and (np.diff(seconds) > 0).all():
+        return seconds - seconds[0]
+    return np.arange(num_frames) / (rate or 25.0)
