@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
-from r3d_jax.data.decode import Layout, decode
+from r3d_jax.data.decode import Layout, decode, reason_of
 from r3d_jax.data.probe import VideoInfo
 from r3d_jax.data.transforms import Window, as_pixels, resize, short_edge_size
 
@@ -83,7 +83,7 @@ def _planes(frames, count, target, window):
             cv2.resize(part, (edge, edge), dst=out[i * edge : (i + 1) * edge])
     tall = av.VideoFrame.from_dlpack(planes, format=first.format.name)
     tall.colorspace, tall.color_range = first.colorspace, first.color_range
-    rgb = VideoReformatter().reformat(tall, format="rgb24", threads=1).to_ndarray()
+    rgb = _converted(VideoReformatter(), tall, format="rgb24").to_ndarray()
     return rgb.reshape(count, window.crop, window.crop, 3)
 
 
@@ -102,16 +102,23 @@ def _alike(frames):
         its = (frame.format.name, frame.height, frame.width)
         kind = kind or its
         if its != kind:
-            frame = frame.reformat(format=kind[0], height=kind[1], width=kind[2], threads=1)
+            frame = _converted(VideoReformatter(), frame, format=kind[0], height=kind[1], width=kind[2])
         yield frame
 
 
 def _to_rgb(frames: Iterable[av.VideoFrame]) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
     """Each as an array of its own; all of the first one's size, as FFmpeg's programs do."""
-    reformat, size = VideoReformatter().reformat, {}
+    reformatter, size = VideoReformatter(), {}
     for frame in frames:
         size = size or {"height": frame.height, "width": frame.width}
-        yield reformat(frame, format="rgb24", threads=1, **size).to_ndarray()
+        yield _converted(reformatter, frame, format="rgb24", **size).to_ndarray()
+
+
+def _converted(reformatter, frame, **changes):
+    try:
+        return reformatter.reformat(frame, threads=1, **changes)
+    except av.error.FFmpegError as error:
+        raise ValueError(f"frames of format {frame.format.name} cannot be converted: {reason_of(error)}") from error
 
 
 def _stored(size, layout):

@@ -8,6 +8,8 @@ import numpy as np
 
 from r3d_jax.data.decode import Layout, from_key_packets, packets_of, reason_of, video_stream
 
+LONGEST = 24 * 3600  # seconds that time stamps are believed for
+
 
 class VideoInfo(NamedTuple):
     """What decoding a whole video once has shown.
@@ -75,7 +77,8 @@ def _probe(data, *, strict):
             turn=turn,
             mirror=mirror,
         )
-        info = VideoInfo(len(labels), stream.frames, rate, *size)
+        declared = stream.frames if 0 <= stream.frames < 2**31 else 0  # damaged files say anything
+        info = VideoInfo(len(labels), declared, rate, *size)
     if labelled and plain and rows and min(start for start, *_ in rows) >= 0:
         layout.packets[labels, 3] = np.arange(len(labels))
         if _gives(data, layout, {0: first, len(labels) - 1: last}):
@@ -136,8 +139,9 @@ def _pixel_aspect(stream):
 
 
 def _seconds(times, num_frames, rate):
-    """When each frame is shown; evenly, where the time stamps do not rise."""
+    """When each frame is shown; evenly, where the time stamps do not rise, or rise beyond reason."""
     seconds = np.array(times, np.float64)
-    if len(seconds) == num_frames and not np.isnan(seconds).any() and (np.diff(seconds) > 0).all():
+    told = len(seconds) == num_frames and not np.isnan(seconds).any()
+    if told and (np.diff(seconds) > 0).all() and seconds[-1] - seconds[0] < LONGEST:
         return seconds - seconds[0]
     return np.arange(num_frames) / (rate or 25.0)

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from r3d_jax.data.clips import train_clip
-from r3d_jax.data.decode import Layout, decode
+from r3d_jax.data.decode import Layout, decode, reason_of
 from r3d_jax.data.pixels import each_whole
 from r3d_jax.data.probe import VideoInfo, probe
 
@@ -40,7 +40,17 @@ def reencode(
     Raises:
       ValueError: the video does not decode; the message is the reason.
     """
-    size = min(short_edge, info.height, info.width)
+    try:
+        smaller = _encode(data, info, layout, min(short_edge, info.height, info.width), key_every)
+    except av.error.FFmpegError as error:
+        raise ValueError(f"cannot be re-encoded: {reason_of(error)}") from error
+    found, place = probe(smaller)
+    if found.num_frames != info.num_frames:
+        raise ValueError(f"{found.num_frames} of its {info.num_frames} frames are left once it is re-encoded")
+    return smaller, found._replace(frame_rate=info.frame_rate), place._replace(seconds=layout.seconds)
+
+
+def _encode(data, info, layout, size, key_every):
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
         stream = None
@@ -52,11 +62,7 @@ def reencode(
             picture.pts, picture.time_base = round(seconds * TICKS), Fraction(1, TICKS)
             output.mux(stream.encode(picture))
         output.mux(stream.encode())
-    smaller = file.getvalue()
-    found, place = probe(smaller)
-    if found.num_frames != info.num_frames:
-        raise ValueError(f"{found.num_frames} of its {info.num_frames} frames are left once it is re-encoded")
-    return smaller, found._replace(frame_rate=info.frame_rate), place._replace(seconds=layout.seconds)
+    return file.getvalue()
 
 
 def effect(

@@ -10,6 +10,7 @@ import jax
 
 from r3d_jax.config import Config, check
 from r3d_jax.data.pipeline import read_ahead
+from r3d_jax.errors import InputError
 from r3d_jax.training import record
 from r3d_jax.training.evaluate import describe
 from r3d_jax.training.failures import Failures
@@ -86,7 +87,12 @@ def _train(task, state, checkpoints, rows, received):
         for batch in meter.timed(data):
             if received:
                 break
-            batch = split_over(failures.take(batch), task.devices)
+            try:
+                batch = split_over(failures.take(batch), task.devices)
+            except InputError:  # too many: nothing of what was trained is lost
+                meter.flush()
+                checkpoints.save(state)
+                raise
             if compiled is None:
                 static = {"model": task.model, "tx": task.tx, "seed": config.train.seed}
                 static["sync_batch_norm"] = config.train.sync_batch_norm

@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -113,3 +114,17 @@ def test_frames_of_another_size_come_out_at_the_first_ones_size():
     assert count >= 5 and (info.height, info.width) == (32, 48)
     assert read_frames(data, layout, np.arange(count)).shape == (count, 32, 48, 3)
     assert window_of(data, Window(32, 24, 0.5, 0.5, False), np.arange(count)).shape == (count, 24, 24, 3)
+
+
+def test_frames_that_ffmpeg_cannot_convert_are_refused(monkeypatch):
+    class Refusing:
+        def reformat(self, *_, **__):
+            raise av.error.ArgumentError(22, "Invalid argument")
+
+    data = encode(frames_of(3))
+    info, layout = probe(data)
+    monkeypatch.setattr(pixels, "VideoReformatter", Refusing)
+    with pytest.raises(ValueError, match="frames of format yuv420p cannot be converted: Invalid argument"):
+        read_frames(data, layout, np.arange(2))
+    with pytest.raises(ValueError, match="frames of format yuv420p cannot be converted: Invalid argument"):
+        read_window(data, layout, info, np.arange(2), Window(32, 24, 0.0, 0.0, False))

@@ -43,6 +43,11 @@ def test_a_variable_frame_rate_is_in_the_time_stamps():
     np.testing.assert_allclose(layout.seconds, np.array(ticks) / 25, atol=1e-3)
 
 
+def test_time_stamps_beyond_reason_are_not_believed():
+    _, layout = probe(encode(frames_of(3), codec="libx264", container="mp4", ticks=[0, 1, 25 * 3600 * 30]))
+    np.testing.assert_allclose(np.diff(layout.seconds), layout.seconds[1])
+
+
 @pytest.mark.parametrize(
     "data, message",
     [

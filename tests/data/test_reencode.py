@@ -1,9 +1,11 @@
 import re
 
+import av
 import numpy as np
 import pytest
 from videos import decode_all, encode, frames_of
 
+from r3d_jax.data import reencode as module
 from r3d_jax.data.pixels import read_frames, read_whole
 from r3d_jax.data.probe import probe
 from r3d_jax.data.reencode import describe, effect, reencode
@@ -59,3 +61,18 @@ def test_what_does_not_decode_is_refused():
     info, layout = probe(LONG)
     with pytest.raises(ValueError, match=r"ends before frame|does not decode|not a video"):
         reencode(LONG[: len(LONG) // 2], info, layout, short_edge=32, key_every=8)
+
+
+def test_what_cannot_be_encoded_is_refused(monkeypatch):
+    def failing(*_, **__):
+        raise av.error.ExternalError(1, "Generic error in an external library")
+
+    monkeypatch.setattr(module, "_add_stream", failing)
+    with pytest.raises(ValueError, match="cannot be re-encoded: Generic error in an external library"):
+        smaller(LONG, 32)
+
+
+def test_a_lost_frame_is_noticed(monkeypatch):
+    monkeypatch.setattr(module, "_encode", lambda *_: encode(frames_of(59, 32, 48), codec="libx264", container="mp4"))
+    with pytest.raises(ValueError, match="59 of its 60 frames are left once it is re-encoded"):
+        smaller(LONG, 32)

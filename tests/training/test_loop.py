@@ -58,3 +58,4 @@ def test_more_than_a_hundredth_of_them_end_the_run(config, devices, tmp_path):
     with pytest.raises(InputError, match=r"\d+ of the training videos cannot be read, more than the share") as stopped:
         run(config(40, 0, 0.01), tmp_path / "run", devices)
     assert str(stopped.value).count("\n  v_") > 5
+    assert list((tmp_path / "run" / "checkpoints" / "last").iterdir())  # what was trained is kept
