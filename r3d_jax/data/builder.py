@@ -173,7 +173,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           InputError: the videos cannot be found, or too many of them cannot be decoded, or they have changed since.
         """
         if not self.is_prepared():
-            tfds.disable_progress_bar()  # its bars count files twice; the one of `_probe_all` tells the truth
+            tfds.disable_progress_bar()  # its bars count files twice; the one of `in_order` tells the truth
             try:
                 self.download_and_prepare()
             except OSError:  # another process that prepared the same was faster

@@ -62,21 +62,20 @@ def read_window(
     # A window is drawn anywhere in the frame: drawn in one not yet turned, it comes out as likely anywhere in it.
     target = _stored(short_edge_size(info.height, info.width, window.short_edge), layout)
     planar = first.format.name in PLANES and not window.crop % 2 and min(first.height, first.width) > 1
-    clip = (_planes if planar else _rgb)(chain([first], frames), len(wanted), target, window)
+    clip = (_planes if planar else _rgb)(first, chain([first], frames), len(wanted), target, window)
     mirror, turn = (not layout.mirror, -layout.turn) if window.flip else (layout.mirror, layout.turn)
     clip = _oriented(clip, mirror, turn)
     return clip if rising else clip[inverse]
 
 
-def _planes(frames, count, target, window):
+def _planes(first, frames, count, target, window):
     """The window, brightness at its size and colour at half of it, all frames as one tall picture, made RGB at once."""
+    box = window.box((first.height, first.width), target, even=True)
+    boxes = [box] + [[slice(span.start // 2, span.stop // 2) for span in box]] * 2
+    shapes = [tuple(span.stop - span.start for span in box) for box in boxes]
     edges = (window.crop, window.crop // 2, window.crop // 2)
     planes = [np.empty((count * edge, edge), np.uint8) for edge in edges]
-    for i, frame in enumerate(_alike(frames)):
-        if not i:
-            first, boxes = frame, [window.box((frame.height, frame.width), target, even=True)]
-            boxes += [[slice(span.start // 2, span.stop // 2) for span in boxes[0]]] * 2
-            shapes = [tuple(span.stop - span.start for span in box) for box in boxes]
+    for i, frame in enumerate(_alike(first, frames)):
         for plane, (rows, columns), shape, edge, out in zip(frame.planes, boxes, shapes, edges, planes):
             pitch = plane.line_size
             part = np.ndarray(shape, np.uint8, plane, rows.start * pitch + columns.start, (pitch, 1))
@@ -87,23 +86,20 @@ def _planes(frames, count, target, window):
     return rgb.reshape(count, window.crop, window.crop, 3)
 
 
-def _rgb(frames, count, target, window):
+def _rgb(first, frames, count, target, window):
+    rows, columns = window.box((first.height, first.width), target)
     clip = np.empty((count, window.crop, window.crop, 3), np.uint8)
     for frame, out in zip(_to_rgb(frames), clip, strict=True):
-        rows, columns = window.box(frame.shape[:2], target)
         cv2.resize(frame[rows, columns], (window.crop, window.crop), dst=out)
     return clip
 
 
-def _alike(frames):
+def _alike(first, frames):
     """The frames, all of the first one's size and format."""
-    kind = None
+    kind = {"format": first.format.name, "height": first.height, "width": first.width}
     for frame in frames:
-        its = (frame.format.name, frame.height, frame.width)
-        kind = kind or its
-        if its != kind:
-            frame = _converted(VideoReformatter(), frame, format=kind[0], height=kind[1], width=kind[2])
-        yield frame
+        its = {"format": frame.format.name, "height": frame.height, "width": frame.width}
+        yield frame if its == kind else _converted(VideoReformatter(), frame, **kind)
 
 
 def _to_rgb(frames: Iterable[av.VideoFrame]) -> Iterator[UInt8[np.ndarray, "height width channel"]]:

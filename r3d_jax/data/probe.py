@@ -36,13 +36,15 @@ def probe(data: bytes) -> tuple[VideoInfo, Layout]:
     try:
         return _probe(data, strict=True)
     except ValueError:
-        # Decoders make up what is damaged from what they have decoded before. That has to be the same at every
-        # reading, so that such a video is read from its start, by a new decoder.
-        info, layout = _probe(data, strict=False)
-        return info, layout._replace(packets=np.zeros((0, 4), np.int64))
+        return _probe(data, strict=False)
 
 
 def _probe(data, *, strict):
+    """`strict`: damage is an error.
+
+    Otherwise decoders make up what is damaged from what they have decoded before. That has to be the same at every
+    reading, so that such a video is read from its start, by a new decoder.
+    """
     with video_stream(data) as (container, stream):
         if strict:
             stream.codec_context.options |= {"err_detect": "explode"}
@@ -79,7 +81,7 @@ def _probe(data, *, strict):
         )
         declared = stream.frames if 0 <= stream.frames < 2**31 else 0  # damaged files say anything
         info = VideoInfo(len(labels), declared, rate, *size)
-    if labelled and plain and rows and min(start for start, *_ in rows) >= 0:
+    if strict and labelled and plain and rows and min(start for start, *_ in rows) >= 0:
         layout.packets[labels, 3] = np.arange(len(labels))
         if _gives(data, layout, {0: first, len(labels) - 1: last}):
             return info, layout

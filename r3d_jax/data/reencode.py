@@ -108,7 +108,7 @@ def _add_stream(output, rate, size, key_every):
 
 
 def _clip_time(data, layout, clips):
-    """Milliseconds for a clip, the first left out."""
+    """Milliseconds for a clip; the median."""
     times = []
     for clip in clips:
         start = time.perf_counter()
