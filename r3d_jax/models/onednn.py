@@ -1,0 +1,57 @@
+"""3-D convolutions by oneDNN, which XLA's CPU backend carries but never chooses for them by itself.
+
+XLA has a thunk that runs oneDNN's convolution for the custom call `__onednn$convolution`; jaxlib's builds leave out
+the pass that rewrites convolutions to it. So the call is written here. It is XLA's own business what the call's
+description looks like, and a wrong one ends the process: only jaxlib releases that the tests ran with are trusted.
+"""
+
+import json
+import platform
+import sys
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
+
+TRUSTED = ("0.10.2",)  # of jaxlib
+
+
+def available() -> bool:
+    """Whether this jaxlib is known to run the call."""
+    return sys.platform == "linux" and platform.machine() == "x86_64" and version("jaxlib") in TRUSTED
+
+
+def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1):
+    """Cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel, feature].
+
+    Args:
+      size: time, height and width of what comes out.
+      low, high: zeros before and after each axis, not negative.
+      dilation: of the kernel.
+      swap: the kernel is [kt, kh, kw, feature, channel].
+    """
+    data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
+    inputs, outputs = (4, 3) if swap else (3, 4)
+    filters = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": ["0", "1", "2"]}
+    window = {
+        "size": kernel.shape[:3],
+        "pad_left": low,
+        "pad_right": high,
+        "strides": stride,
+        "window_dilations": dilation,
+    }
+    config = {
+        "dims": "5",
+        "input": {"dims": "5", "data": data},
+        "kernel": {"dims": "5", "filter": filters},
+        "output": {"dims": "5", "data": data},
+        "window": {name: list(map(str, values)) for name, values in window.items()},
+        "feature_groups": str(groups),
+    }
+    call = jax.ffi.ffi_call(
+        "__onednn$convolution",
+        jax.ShapeDtypeStruct((x.shape[0], *size, kernel.shape[outputs]), jnp.float32),
+        custom_call_api_version=1,
+        legacy_backend_config=json.dumps({"onednn_conv_config": config}),
+    )
+    return call(x, kernel)
