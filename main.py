@@ -15,6 +15,10 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="file in configs
 _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "clips"], "train (or resume, or test what is finished), or draw the first training clips"
 )
+_COORDINATOR = flags.DEFINE_string("coordinator", "", "of several processes: HOST:PORT of the first, the same for all")
+_PROCESSES = flags.DEFINE_integer("processes", 0, "how many processes there are, with --coordinator")
+_PROCESS = flags.DEFINE_integer("process", -1, "which of them this is, from 0, with --coordinator")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "join the processes that SLURM, a TPU pod, ... have started")
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<name of the config file>")
 
 
@@ -26,17 +30,23 @@ def main(argv):
     # Seconds of imports, which a mistyped flag should not cost.
     from r3d_jax.training.look import look
     from r3d_jax.training.loop import run
+    from r3d_jax.training.processes import connect, leave
 
     logging.set_verbosity(logging.ERROR)
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
-        sys.exit({"train": run, "clips": look}[_MODE.value](_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
+        connect(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value)
+        leave({"train": run, "clips": look}[_MODE.value](_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
     except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")
+        leave(f"error: {error}")
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        leave(f"error: the other processes are gone ({str(error)[:200]}); start all of them again to resume")
     except KeyboardInterrupt:
-        sys.exit(130)  # before training has begun: nothing to save
+        leave(130)  # before training has begun: nothing to save
 
 
 def parse(argv):

@@ -113,6 +113,11 @@ class TrainConfig:
     batch_size: int = 8  # clips, over all devices
     videos_per_epoch: int = 0  # 0: each video once
     sync_batch_norm: bool = True  # batch statistics over all devices, not each for itself
+    micro_batches: int = (
+        1  # parts of each device's clips, computed in turn: less memory; batch norm sees each part alone
+    )
+    remat: tuple[int, ...] = ()  # stages, from 1, computed again in the backward pass instead of kept: less memory
+    dtype: str = "float32"  # of activations, in testing too; or "bfloat16", for accelerators; parameters are float32
     seed: int = 0
     log_every: int = 10  # steps
     checkpoint_minutes: float = 10.0  # also after every evaluation and at the end
@@ -124,6 +129,7 @@ class EvalConfig:
 
     every: int = 1  # epochs; always after the last
     batch_size: int = 1  # videos, of `clip.views` clips each
+    views_at_once: int = 0  # views of a video that run through the network together, which bounds memory; 0: all
     videos: int = 0  # 0: all; otherwise so many, spread over the classes by the seed
 
 
@@ -144,7 +150,7 @@ class Config:
 # What may differ when a run is resumed: it changes neither the network nor any step already taken.
 FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.workers", "data.processes",
         "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size",
-        "eval.videos")  # fmt: skip
+        "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 
 def flatten(config: Config) -> dict[str, object]:
@@ -190,17 +196,17 @@ def check_field(name: str) -> None:
         raise InputError(f"no config field {name!r}; `{section}` has {', '.join(fields)}")
 
 
-def check(config: Config, devices: int) -> None:
-    """Raises InputError for the first setting that cannot work on so many devices."""
+def check(config: Config, devices: int, processes: int = 1) -> None:
+    """Raises InputError for the first setting that cannot work on so many devices of so many processes."""
     _check_types(config)
     data, clip, optim, train = config.data, config.clip, config.optim, config.train
     if data.name not in DATA_SETS:
         raise InputError(f"`data.name` (={data.name!r}) must be one of {', '.join(DATA_SETS)}")
     _at_least(1, clip, "clip", "frames", "stride", "crop", "test_size", "views")
-    _at_least(1, train, "train", "epochs", "batch_size", "log_every")
+    _at_least(1, train, "train", "epochs", "batch_size", "log_every", "micro_batches")
     _at_least(1, config.eval, "eval", "every", "batch_size")
     _at_least(0, clip, "clip", "frame_rate")
-    _check_augment(config.augment, train.batch_size)
+    _check_augment(config.augment, train.batch_size, processes)
     if clip.crops not in (1, 3, 10):
         raise InputError(f"`clip.crops` (={clip.crops}) must be 1, 3 or 10")
     if clip.crops == 10 and clip.crop > clip.test_size:
@@ -214,7 +220,7 @@ def check(config: Config, devices: int) -> None:
     if not 0 < data.test_share < 1:
         raise InputError(f"`data.test_share` (={data.test_share}) must be between 0 and 1")
     _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
-    _at_least(0, config.eval, "eval", "videos")
+    _at_least(0, config.eval, "eval", "videos", "views_at_once")
     _at_least(0, optim, "optim", "weight_decay", "momentum", "power", "warmup_epochs", "warmup_start")
     low, high = clip.train_sizes
     if not clip.crop <= low <= high:
@@ -226,11 +232,15 @@ def check(config: Config, devices: int) -> None:
         raise InputError(f"`clip.flip` (={clip.flip}) must be a probability, from 0 to 1")
     if not 0 <= config.model.dropout < 1:
         raise InputError(f"`model.dropout` (={config.model.dropout}) must be at least 0 and below 1")
-    if train.batch_size % devices:
-        fitting = max(devices, train.batch_size // devices * devices)
+    parts = devices * train.micro_batches
+    if train.batch_size % parts:
+        fitting = max(parts, train.batch_size // parts * parts)
+        times = f", {train.micro_batches} `train.micro_batches` on each" if train.micro_batches > 1 else ""
         raise InputError(
-            f"`train.batch_size` (={train.batch_size}) must be divisible by the {devices} devices; try {fitting}"
+            f"`train.batch_size` (={train.batch_size}) must be divisible by the {devices} devices{times}; try {fitting}"
         )
+    if train.dtype not in ("float32", "bfloat16"):
+        raise InputError(f"`train.dtype` (={train.dtype!r}) must be float32 or bfloat16")
     _check_schedule(optim, train.epochs)
     if config.finetune.freeze_trunk and not config.finetune.source:
         raise InputError("`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`")
@@ -243,7 +253,7 @@ def check(config: Config, devices: int) -> None:
         raise InputError("`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0")
 
 
-def _check_augment(augment, batch_size):
+def _check_augment(augment, batch_size, processes):
     _at_least(0, augment, "augment", "operations", "magnitude", "mixup", "cutmix")
     strides = augment.strides
     if strides and not (len(strides) == 2 and 1 <= strides[0] <= strides[1]):
@@ -254,9 +264,11 @@ def _check_augment(augment, batch_size):
         raise InputError(f"`augment.jitter` (={augment.jitter}) must be at least 0, and its last value at most 0.5")
     if not 0 <= augment.erase <= 1:
         raise InputError(f"`augment.erase` (={augment.erase}) must be a probability, from 0 to 1")
-    if (augment.mixup or augment.cutmix) and batch_size % 2:
+    if (augment.mixup or augment.cutmix) and batch_size // processes % 2:
+        where = f" in each of the {processes} processes" if processes > 1 else ""
         raise InputError(
-            f"`train.batch_size` (={batch_size}) must be even: `augment.mixup` and `augment.cutmix` mix pairs of clips"
+            f"`train.batch_size` (={batch_size}) must be even{where}: `augment.mixup` and `augment.cutmix` mix pairs "
+            "of clips"
         )
 
 

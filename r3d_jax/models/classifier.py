@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, UInt8
 
 from r3d_jax.errors import InputError
@@ -40,6 +41,7 @@ class Classifier(nn.Module):
         *,
         train: bool = False,
         freeze_trunk: bool = False,
+        remat: tuple[int, ...] = (),
         axis_name: str | None = None,
     ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
         """Logits of normalised clips.
@@ -47,6 +49,7 @@ class Classifier(nn.Module):
         Args:
           train: batch norm uses and updates the batch's statistics; heads drop features.
           freeze_trunk: in training, the trunk stays as in testing and gets no gradient.
+          remat: as in `ResNet3D`.
           axis_name: mapped axis over which a batch's statistics are shared.
 
         Raises:
@@ -60,9 +63,10 @@ class Classifier(nn.Module):
         last = self.trunk.block_names()[-1]
         names = tuple(head.block or last for head in self.heads)
         trained = train and not freeze_trunk
-        features = self.trunk(clips, train=trained, names=tuple(dict.fromkeys(names)), axis_name=axis_name)
+        wanted = tuple(dict.fromkeys(names))
+        features = self.trunk(clips, train=trained, names=wanted, remat=remat, axis_name=axis_name)
         if freeze_trunk:
-            features = jax.lax.stop_gradient(features)
+            features = lax.stop_gradient(features)
         logits = tuple(head(features[name], train=train) for head, name in zip(self.heads, names))
         return logits[0] if len(logits) == 1 else logits
 
@@ -120,25 +124,37 @@ def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classif
 
 
 def predict_views(
-    variables: dict, clips: Videos, *, model: Classifier
+    variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video view class"] | tuple[Float[Array, "video view _"], ...]:
-    """One row of logits for each view of each video; several heads give a tuple of them."""
+    """One row of logits for each view of each video; several heads give a tuple of them. See `predict_fn`."""
     _check_clips(clips, model)
-    logits = model.apply(variables, normalise(_merge_views(clips), model=model))
+
+    def forward(clips):
+        return model.apply(variables, normalise(clips, model=model).astype(dtype))
+
+    if 0 < views_at_once < clips.shape[1]:
+        logits = lax.map(forward, jnp.moveaxis(clips, 1, 0), batch_size=views_at_once)
+        return jax.tree.map(lambda rows: jnp.moveaxis(rows, 0, 1), logits)
+    logits = forward(_merge_views(clips))
     return jax.tree.map(lambda rows: rows.reshape(*clips.shape[:2], -1), logits)
 
 
 def predict_fn(
-    variables: dict, clips: Videos, *, model: Classifier
+    variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video class"] | tuple[Float[Array, "video _"], ...]:
     """One row of logits for each video, averaged over its views: pure, to be jitted, mapped, differentiated.
 
     Several heads give a tuple of them.
 
+    Args:
+      views_at_once: views that run through the network together, which bounds the memory; 0: all.
+      dtype: of the activations; the logits are float32.
+
     Raises:
       InputError: clips of another shape or type.
     """
-    return average_views(predict_views(variables, clips, model=model), model=model)
+    views = predict_views(variables, clips, model=model, views_at_once=views_at_once, dtype=dtype)
+    return average_views(views, model=model)
 
 
 def average_views(logits, *, model: Classifier):

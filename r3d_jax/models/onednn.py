@@ -55,3 +55,29 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
         legacy_backend_config=json.dumps({"onednn_conv_config": config}),
     )
     return call(x, kernel)
+
+
+def kernel_gradient(x, y, window):
+    """Clip by clip, a convolution of the clip with its output's gradient y as the kernel.
+
+    It has no channels: those of the clip lie along the width, where they are positions like others.
+    """
+    channels, features = x.shape[4], y.shape[4]
+    if window.kernel == (1, 1, 1):
+        x = x[:, *(slice(None, None, s) for s in window.stride)]
+        return (x.reshape(-1, channels).T @ y.reshape(-1, features)).reshape(1, 1, 1, channels, features)
+
+    def along_width(values):
+        return *values[:2], values[2] * channels
+
+    size, low = along_width(window.size), along_width(window.padding)
+    dilation, wanted = along_width(window.stride), along_width(window.kernel)
+    reach = [(m - 1) * d + k for m, d, k in zip(window.out, dilation, wanted)]
+    high = [r - n - lo for r, n, lo in zip(reach, size, low)]
+    kept = tuple(slice(0, n + min(0, hi)) for n, hi in zip(size, high))
+    high = [max(0, hi) for hi in high]
+    total = 0
+    for clip, gradient in zip(x, y):
+        clip = clip.reshape(size)[kept][None, ..., None]
+        total += convolution(clip, gradient[..., None, :], wanted, low=low, high=high, dilation=dilation)
+    return total.reshape(*window.kernel, channels, features)

@@ -75,6 +75,7 @@ class ResNet3D(nn.Module):
         *,
         train: bool = False,
         names: tuple[str, ...] = (),
+        remat: tuple[int, ...] = (),
         axis_name: str | None = None,
     ) -> dict[str, Float[Array, "clip ..."]]:
         """Outputs of the blocks `names` (none given: of the last); nothing above the highest of them is run.
@@ -82,10 +83,11 @@ class ResNet3D(nn.Module):
         Args:
           x: normalised clips; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
+          remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           axis_name: mapped axis over which those statistics are shared.
 
         Raises:
-          InputError: an option or a name that does not exist; channels that do not come last.
+          InputError: an option, a name or a stage that does not exist; channels that do not come last.
         """
         self._check()
         x = self._as_clips(x)
@@ -93,21 +95,24 @@ class ResNet3D(nn.Module):
         names = names or every[-1:]
         if unknown := [name for name in names if name not in every]:
             raise InputError(f"no block {', '.join(map(repr, unknown))} in this trunk; its blocks: {', '.join(every)}")
+        if unknown := [stage for stage in remat if not 1 <= stage <= len(self.blocks)]:
+            raise InputError(f"no stage {', '.join(map(str, unknown))} to compute again; there are {len(self.blocks)}")
         highest = max(every.index(name) for name in names)
         outputs = {}
-        for name, step in self._steps(partial(BatchNorm, train=train, axis_name=axis_name))[: highest + 1]:
+        for name, step in self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)[: highest + 1]:
             x = step(x)
             if name in names:
                 outputs[name] = x
         return outputs
 
-    def _steps(self, norm):
+    def _steps(self, norm, remat=()):
         """(name, function of the step before's output) for everything from the stem to the last block."""
         steps = [("stem-path0", partial(self._stem, norm))]
         for stage, count in enumerate(self.blocks, start=1):
             for block in range(count):
                 name = f"pathway0-stage{stage}-block{block}"
-                steps.append((name, partial(self._block, norm, name, stage - 1, block)))
+                kind = nn.remat(Block) if stage in remat else Block
+                steps.append((name, partial(self._block, kind, norm, name, stage - 1, block)))
         if self.residual == "preactivated_bottleneck":
             # The reference's ReLU works in place: what it leaves under both names has been through it.
             steps.append((f"{name}-bn", lambda x: nn.relu(norm(name=f"{name}-bn")(x))))
@@ -118,10 +123,10 @@ class ResNet3D(nn.Module):
         x = nn.relu(Branch(self._stem_convs(), norm, name="stem-path0")(x))
         return nn.max_pool(x, (1, 3, 3), (1, 2, 2), [(0, 0), (1, 1), (1, 1)]) if self.stem_maxpool else x
 
-    def _block(self, norm, name, s, block, x):
+    def _block(self, kind, norm, name, s, block, x):
         time, space = self.temporal_strides[s], self.spatial_strides[s]
         stride = (1, 1, 1) if block else (time, space, space)
-        return Block(
+        return kind(
             self._residual_convs(s, block, x.shape[-1], stride),
             stride,
             norm,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from r3d_jax.errors import InputError
+from r3d_jax.training.processes import gather, share
 from r3d_jax.training.progress import say
 
 
@@ -13,7 +13,7 @@ class Failures:
 
     Args:
       names: of all videos.
-      most: how many videos may fail.
+      most: how many videos may fail in any one process; all of them meet most videos in time.
     """
 
     def __init__(self, names: np.ndarray, most: float):
@@ -22,11 +22,7 @@ class Failures:
         self.clips = 0
 
     def take(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Notes the batch's `failed` and `reason` and returns the rest of it.
-
-        Raises:
-          InputError: more videos have failed than may.
-        """
+        """Notes the batch's `failed` and `reason` and returns the rest of it."""
         rest = {name: value for name, value in batch.items() if name not in ("failed", "reason")}
         for row, reason in zip(batch["failed"].tolist(), batch["reason"].tolist()):
             if row < 0:
@@ -35,20 +31,23 @@ class Failures:
             if row not in self._reasons:
                 self._reasons[row] = reason
                 say(f"video {self._names[row]} cannot be read ({reason}); others of its class take its place")
-        if len(self._reasons) > self._most:
-            raise InputError(
-                f"{len(self._reasons)} of the training videos cannot be read, more than the share that "
-                f"`data.max_broken` allows; prepare the data set again from a sound copy, or raise it:{self._listing()}"
-            )
         return rest
 
-    def summary(self) -> str:
-        """What has failed in all; empty where nothing has."""
-        if not self._reasons:
+    def too_many(self) -> str:
+        """What to say where more videos have failed than may; empty where not."""
+        if len(self._reasons) <= self._most:
             return ""
         return (
-            f"{self.clips:,} clips of {len(self._reasons)} videos that cannot be read were replaced:{self._listing()}"
+            f"{len(self._reasons)} of the training videos cannot be read, more than the share that `data.max_broken` "
+            f"allows; prepare the data set again from a sound copy, or raise it:{self._listing(self._reasons)}"
         )
 
-    def _listing(self):
-        return "".join(f"\n  {self._names[row]}: {reason}" for row, reason in sorted(self._reasons.items()))
+    def summary(self) -> str:
+        """What has failed in all processes, to be asked in all; empty where nothing has."""
+        reasons, clips = gather(self._reasons), sum(map(int, gather({share()[0]: str(self.clips)}).values()))
+        if not reasons:
+            return ""
+        return f"{clips:,} clips of {len(reasons)} videos that cannot be read were replaced:{self._listing(reasons)}"
+
+    def _listing(self, reasons):
+        return "".join(f"\n  {self._names[row]}: {reason}" for row, reason in sorted(reasons.items()))

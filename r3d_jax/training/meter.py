@@ -15,9 +15,13 @@ from r3d_jax.training.task import Task
 
 
 class Meter:
-    """Means over the steps between two reports. Metrics are read one step late, so that no step waits for it."""
+    """Means over the steps between two reports, for the `rows` of the process that writes.
 
-    def __init__(self, task: Task, progress: Progress, rows: Record):
+    Metrics are read one step late, so that no step waits for it.
+    """
+
+    def __init__(self, task: Task, progress: Progress, rows: Record | None):
+        self.stop = False  # whether any process has asked for the run to end
         self._task, self._progress, self._rows = task, progress, rows
         self._every = task.config.train.log_every
         self._late = None
@@ -53,6 +57,7 @@ class Meter:
 
     def _take(self, step, metrics):
         metrics = jax.device_get(metrics)
+        self.stop |= bool(metrics.pop("stop", 0))
         if not math.isfinite(metrics["loss"]):
             raise InputError(
                 f"the loss of step {step} is {metrics['loss']}: training has diverged; start again in another "
@@ -72,7 +77,8 @@ class Meter:
             "clips_per_second": clips / elapsed,
             "data_wait": self._waited / elapsed,
         }
-        self._rows.add(step, "train", **numbers)
+        if self._rows:
+            self._rows.add(step, "train", **numbers)
         self._progress.show(
             step,
             "loss {loss:.3f}, lr {learning_rate:g}, top-1 {accuracy:.1%}, {clips_per_second:.1f} clips/s, "

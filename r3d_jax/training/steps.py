@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array
@@ -33,7 +34,19 @@ def init_state(
     model: Classifier, tx: optax.GradientTransformation, seed: int, clip_shape: tuple[int, ...]
 ) -> TrainState:
     """Step 0, for training clips of `clip_shape` (time, height, width, channel)."""
-    variables = init_variables(model, jax.random.key(seed), clip_shape)
+    return _first(init_variables(model, jax.random.key(seed), clip_shape), tx)
+
+
+def abstract_state(model: Classifier, tx: optax.GradientTransformation, devices: list[jax.Device]) -> TrainState:
+    """The shapes of a state's arrays, and where `replicate` puts them: what a checkpoint is restored to."""
+    clip = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
+    heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
+    init = partial(model.clone(heads=heads).init, jax.random.key(0))
+    shapes = jax.eval_shape(lambda: _first(init(clip), tx))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=_sharding(devices)), shapes)
+
+
+def _first(variables, tx):
     params = variables["params"]
     return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], tx.init(params))
 
@@ -47,65 +60,120 @@ def train_step(
     seed: int,
     sync_batch_norm: bool = True,
     freeze_trunk: bool = False,
+    micro_batches: int = 1,
+    remat: tuple[int, ...] = (),
+    dtype: str = "float32",
 ) -> tuple[TrainState, dict[str, Array]]:
     """One SGD step on `clip` [clip, time, height, width, channel] uint8 and `label` [clip], mapped over AXIS.
 
-    Where clips are mixed, there is also the `other` label of each, and the `share` of the first.
-    Returns the state and `loss` (mean) and `accuracy` over all devices' clips. Dropout is drawn from
-    (seed, step, device).
+    Where clips are mixed, there is also the `other` label of each, and the `share` of the first. `stop` [1] asks for
+    the run to end.
+
+    Args:
+      micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
+        norm takes the statistics of each by itself and updates the running ones by each; dropout is drawn for each.
+      remat: stages whose blocks are computed again in the backward pass instead of being kept.
+      dtype: of the activations; parameters, batch statistics, logits and loss are float32.
+
+    Returns:
+      The state; `loss` and `accuracy`, means over all devices' clips, and `stop`, how many devices ask for it. Dropout
+      is drawn from (seed, step, device, micro-batch).
     """
+    stop = lax.psum(batch["stop"][0], AXIS)
+    clips = {name: values for name, values in batch.items() if name != "stop"}
     dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), lax.axis_index(AXIS))
 
-    def loss_fn(params):
+    def loss_fn(params, batch_stats, clips, key):
         logits, updated = model.apply(
-            {"params": params, "batch_stats": state.batch_stats},
-            normalise(batch["clip"], model=model),
+            {"params": params, "batch_stats": batch_stats},
+            normalise(clips["clip"], model=model).astype(dtype),
             train=True,
             freeze_trunk=freeze_trunk,
+            remat=remat,
             axis_name=AXIS if sync_batch_norm else None,
             mutable=["batch_stats"],
-            rngs={"dropout": dropout},
+            rngs={"dropout": key},
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-        if "other" in batch:
-            others = optax.softmax_cross_entropy_with_integer_labels(logits, batch["other"])
-            losses = batch["share"] * losses + (1 - batch["share"]) * others
-        return losses.mean(), (updated["batch_stats"], hits(logits, batch["label"], 1).mean())
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, clips["label"])
+        if "other" in clips:
+            others = optax.softmax_cross_entropy_with_integer_labels(logits, clips["other"])
+            losses = clips["share"] * losses + (1 - clips["share"]) * others
+        metrics = {"loss": losses.mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+        return metrics["loss"], (updated["batch_stats"], metrics)
 
-    (loss, (batch_stats, accuracy)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    gradients, batch_stats, loss, accuracy = lax.pmean((gradients, batch_stats, loss, accuracy), AXIS)
+    def part(carry, clips_and_key):
+        batch_stats, sums = carry
+        gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params, batch_stats, *clips_and_key)
+        return (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics))), None
+
+    parts = jax.tree.map(lambda x: x.reshape(micro_batches, -1, *x.shape[1:]), clips)
+    zeros = jax.tree.map(jnp.zeros_like, state.params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
+    keys = jax.random.split(dropout, micro_batches)
+    (batch_stats, sums), _ = lax.scan(part, (state.batch_stats, zeros), (parts, keys))
+    gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
+    gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), AXIS)
     updates, opt_state = tx.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), {"loss": loss, "accuracy": accuracy}
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics | {"stop": stop}
 
 
-def eval_step(variables: dict, batch: dict[str, Array], *, model: Classifier) -> dict[str, Array]:
-    """Counts (see `metrics.count`) over all devices' videos: `clips`, `label`, `valid`; mapped over AXIS."""
-    view_logits = predict_views(variables, batch["clips"], model=model)
+def eval_step(
+    variables: dict, batch: dict[str, Array], *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
+) -> dict[str, Array]:
+    """Counts (see `metrics.count`) over all devices' videos: `clips`, `label`, `valid`; mapped over AXIS.
+
+    `stop` [1] asks for the run to end; its count is how many devices do. The other arguments are `predict_fn`'s.
+    """
+    view_logits = predict_views(variables, batch["clips"], model=model, views_at_once=views_at_once, dtype=dtype)
     video_logits = average_views(view_logits, model=model)
-    return lax.psum(count(view_logits, video_logits, batch["label"], batch["valid"]), AXIS)
+    counts = count(view_logits, video_logits, batch["label"], batch["valid"])
+    return lax.psum(counts | {"stop": batch["stop"][0]}, AXIS)
 
 
-def pmap(step, replicated, batch, *, devices: list[jax.Device], **static):
+def pmap(step, replicated, batch, *, devices: list[jax.Device], donate: bool = False, **static):
     """`step` compiled for `devices`: the first argument whole on each, the batch split along its first axis.
 
-    Batches go in as `split_over` gives them, the replicated argument as `replicate` does.
+    Batches go in as `split_over` gives them, the replicated argument as `replicate` does. With `donate`, the latter's
+    memory is used for what comes out, so that it can go in only once.
     """
-    mapped = jax.pmap(partial(step, **static), axis_name=AXIS, in_axes=(None, 0), out_axes=None, devices=devices)
+    mapped = jax.pmap(
+        partial(step, **static),
+        axis_name=AXIS,
+        in_axes=(None, 0),
+        out_axes=None,
+        devices=devices,
+        donate_argnums=(0,) if donate else (),
+    )
     return mapped.lower(replicated, batch).compile(compiler_options=_compiler_options(devices))
 
 
 def replicate(tree: Any, devices: list[jax.Device]) -> Any:
-    """`tree` whole on each device; placed otherwise, a step would compile a second time."""
-    mesh = jax.sharding.Mesh(devices, (AXIS,))
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    """`tree`, the same in every process, whole on each device; placed otherwise, a step would compile once more."""
+    return jax.device_put(tree, _sharding(devices))
 
 
-def split_over(batch: dict[str, Any], devices: list[jax.Device]) -> dict[str, Any]:
-    """[batch, ...] arrays as [device, batch / devices, ...]."""
-    return {name: x.reshape(len(devices), -1, *x.shape[1:]) for name, x in batch.items()}
+def split_over(batch: dict[str, Any], devices: list[jax.Device], stop: bool = False) -> dict[str, jax.Array]:
+    """This process's [batch, ...] arrays on its devices, as its rows of global [device, batch / devices, ...] arrays.
+
+    With `stop`, this process asks for the run to end. Copying to the devices goes on after this returns.
+    """
+    local = sum(device.process_index == jax.process_index() for device in devices)
+    arrays = {name: x.reshape(local, -1, *x.shape[1:]) for name, x in batch.items()}
+    arrays["stop"] = np.full((local, 1), stop, np.int32)
+    sharding = _sharding(devices, AXIS)
+    return {name: jax.make_array_from_process_local_data(sharding, x) for name, x in arrays.items()}
+
+
+def _sharding(devices, *axes):
+    return jax.sharding.NamedSharding(jax.sharding.Mesh(devices, (AXIS,)), jax.sharding.PartitionSpec(*axes))
 
 
 def _compiler_options(devices):
-    # XLA's fusion into YNN kernels halves the speed of 64-channel 2-D convolutions and their gradients.
-    return {"xla_cpu_experimental_ynn_fusion_type": ""} if devices[0].platform == "cpu" else {}
+    if devices[0].platform != "cpu":
+        return {}
+    return {
+        # XLA's fusion into YNN kernels halves the speed of 64-channel 2-D convolutions and their gradients.
+        "xla_cpu_experimental_ynn_fusion_type": "",
+        # Barriers would be taken away before equal operations are merged: what `remat` computes again would be kept.
+        "xla_disable_hlo_passes": "cse_barrier_expander",
+    }

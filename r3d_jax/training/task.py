@@ -28,6 +28,7 @@ from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.description import to_dict
 from r3d_jax.training.evaluate import make_evaluate
 from r3d_jax.training.optim import make_schedule, sgd
+from r3d_jax.training.processes import agree, first_then_others, is_first, share
 from r3d_jax.training.progress import say
 from r3d_jax.training.start import network
 from r3d_jax.weights.load import load, read_network
@@ -63,18 +64,18 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     Raises:
       InputError: clips that the network cannot take, unusable data, or a workdir that holds another run.
     """
-    begun = any(path.name.isdigit() for path in (workdir / "checkpoints" / "last").glob("*"))
+    begun = agree(any(path.name.isdigit() for path in (workdir / "checkpoints" / "last").glob("*")))
     finetune, clip, train = config.finetune, config.clip, config.train
     source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
     # The source of a run that has begun may be gone: the run's folder describes its network.
     stored = read_network(workdir) if begun and finetune.source else None
     model = stored or network(config, num_classes=2, source=source)
-    _check_clips(model, clip, finetune.freeze_trunk)
-    videos = load_videos(config)
+    _check_clips(model, clip, finetune.freeze_trunk, train.remat)
+    videos = first_then_others(lambda: load_videos(config))
     num_classes = len(videos.class_names)
     train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
     model = stored or network(config, num_classes, source)
-    _claim(config, videos.class_names, model, workdir)
+    first_then_others(lambda: is_first() and _claim(config, videos.class_names, model, workdir))
     chosen = spread_over_classes(videos.index["label"], test_rows, config.eval.videos or len(test_rows), train.seed)
     # Padding is masked, so testing takes any batch: the next one that the devices divide.
     eval_batch = -(-config.eval.batch_size // len(devices)) * len(devices)
@@ -88,6 +89,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         frame_rate=clip.frame_rate,
         size=clip.test_size,
         cut={1: None, 3: three_crops, 10: partial(ten_crops, edge=clip.crop)}[clip.crops],
+        share=share(),
     )
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
     optim = config.optim
@@ -122,6 +124,8 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
             workers=config.data.workers,
             num_classes=num_classes,
             stop=stop,
+            views_at_once=config.eval.views_at_once,
+            dtype=train.dtype,
         ),
         names=videos.index["name"],
         num_train_videos=len(train_rows),
@@ -156,6 +160,7 @@ def clips_of(config: Config, videos: VideoSet, rows: np.ndarray) -> grain.MapDat
         mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix)
         if augmented.mixup or augmented.cutmix
         else None,
+        share=share(),
     )
 
 
@@ -172,12 +177,12 @@ def load_videos(config: Config) -> VideoSet:
     return builder(**where, splits=data.splits).load()
 
 
-def _check_clips(model, clip, freeze_trunk):
+def _check_clips(model, clip, freeze_trunk, remat):
     """Refuses clips that do not suit the network's pool before any data is fetched for it."""
     for size, train in ((clip.crop, True), (clip.test_size, False)):
         clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, 3), jnp.float32)
         keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-        jax.eval_shape(partial(model.init, train=train, freeze_trunk=freeze_trunk), keys, clips)
+        jax.eval_shape(partial(model.init, train=train, freeze_trunk=freeze_trunk, remat=remat), keys, clips)
 
 
 def _claim(config, class_names, model, workdir):

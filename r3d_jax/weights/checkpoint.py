@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from r3d_jax.errors import InputError
@@ -19,7 +20,7 @@ KEPT = {"last": 2, "best": 1}
 class Checkpoints:
     """The checkpoints in a folder, as a context: leaving it waits until what was saved is on disk.
 
-    Saving is atomic (Orbax writes beside and renames) and goes on in the background.
+    Saving is atomic (Orbax writes beside and renames) and goes on in the background. Of several processes, one has it.
     """
 
     def __init__(self, folder: Path):
@@ -37,7 +38,7 @@ class Checkpoints:
         """Saves a `TrainState` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
-            state = jax.device_get(state)  # one copy, where Orbax would slice each device's
+            state = jax.tree.map(np.array, state)  # one copy, before the next step takes the memory
             rest = {"step": state.step, "opt_state": state.opt_state}
             items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
             manager.save(step, args=ocp.args.Composite(**items))
@@ -80,10 +81,15 @@ def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | No
 
 def _manager(folder, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that it sets itself
-    handlers = {item: ocp.StandardCheckpointHandler() for item in ("variables", "rest")}
-    return ocp.CheckpointManager(
-        folder.absolute(), options=ocp.CheckpointManagerOptions(**options), item_handlers=handlers
+    if not options.get("read_only"):
+        folder.mkdir(parents=True, exist_ok=True)
+    this = jax.process_index()  # of several processes, one saves, and each reads by itself
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
     )
+    handlers = {item: ocp.StandardCheckpointHandler(multiprocessing_options=alone) for item in ("variables", "rest")}
+    options = ocp.CheckpointManagerOptions(**options, create=False, multiprocessing_options=alone)
+    return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
 def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,85 @@
+"""3-D convolutions as sums of 2-D ones, one for each temporal kernel position (tap).
+
+XLA's CPU backend has fast 2-D convolutions but slow 3-D ones, hopeless at a stride. Within a loop it is fast only for
+those whose axes come as it likes them: clip, height, width, channel, and height, width, channel, feature for kernels.
+So the gradients are such convolutions as well, and not the transposes that JAX would derive.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+
+def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
+    """Cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
+
+    A tap is applied only to the frames that it meets, so the zero frames of the padding cost nothing.
+
+    Args:
+      size: time, height and width of what comes out.
+      low, high: zeros before and after each axis, not negative.
+    """
+    total = None
+    for tap in range(kernel.shape[0]):
+        met = _met(tap, x.shape[1], size[0], stride[0], low[0])
+        if not met:
+            continue
+        first, last, start = met
+        frames = x[:, start : start + (last - first) * stride[0] + 1 : stride[0]]
+        out = _conv2d(_merged(frames), kernel[tap], stride[1:], low[1:], high[1:], groups=groups)
+        out = out.reshape(x.shape[0], last - first + 1, *out.shape[1:])
+        out = jnp.pad(out, [(0, 0), (first, size[0] - 1 - last), (0, 0), (0, 0), (0, 0)])
+        total = out if total is None else total + out
+    return jnp.zeros((x.shape[0], *size, kernel.shape[4]), x.dtype) if total is None else total
+
+
+def transposed(y, kernel, size, *, low, high, groups):
+    """`convolution` from features to channels."""
+    *taps, channels, features = kernel.shape
+    kernel = kernel.reshape(*taps, channels, groups, features // groups).swapaxes(3, 5)
+    kernel = kernel.reshape(*taps, features // groups, groups * channels)
+    return convolution(y, kernel, size, low=low, high=high, groups=groups)
+
+
+def kernel_gradient(x, y, window):
+    """Of x and the output's gradient y, which here is the kernel of a convolution without clips: they are channels."""
+    groups, channels, features = window.groups, x.shape[4] // window.groups, y.shape[4]
+    reach = [(m - 1) * s + k for m, s, k in zip(window.out, window.stride, window.kernel)]
+    high = [max(0, r - n - p) for r, n, p in zip(reach, window.size, window.padding)]
+    taps = []
+    for tap in range(window.kernel[0]):
+        met = _met(tap, x.shape[1], window.out[0], window.stride[0], window.padding[0])
+        if not met:
+            taps.append(jnp.zeros((*window.kernel[1:], channels, features), x.dtype))
+            continue
+        first, last, start = met
+        frames = _merged(x[:, start : start + (last - first) * window.stride[0] + 1 : window.stride[0]])
+        frames = frames.reshape(*frames.shape[:3], groups, channels).transpose(4, 1, 2, 3, 0)
+        gradient = _merged(y[:, first : last + 1]).transpose(1, 2, 0, 3)
+        low, dilation = window.padding[1:], window.stride[1:]
+        frames = frames.reshape(*frames.shape[:3], -1)
+        out = _conv2d(frames, gradient, (1, 1), low, high[1:], groups=groups, dilation=dilation)
+        taps.append(out[:, : window.kernel[1], : window.kernel[2]].transpose(1, 2, 0, 3))
+    return jnp.stack(taps)
+
+
+def _met(tap, frames, outputs, stride, padding):
+    """First and last output that meets a frame at `tap`, and the first such frame; None if there is none."""
+    first = max(0, -((tap - padding) // stride))
+    last = min(outputs - 1, (frames - 1 + padding - tap) // stride)
+    return (first, last, first * stride + tap - padding) if first <= last else None
+
+
+def _merged(x):
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _conv2d(x, kernel, stride, low, high, *, groups, dilation=(1, 1)):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        stride,
+        list(zip(low, high)),
+        rhs_dilation=dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )

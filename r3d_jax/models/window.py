@@ -1,0 +1,56 @@
+"""What a convolution slides over what, and its input gradient as convolutions at stride 1."""
+
+from itertools import product
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+
+class Window(NamedTuple):
+    """Sizes, strides and padding in time, height and width."""
+
+    size: tuple[int, int, int]
+    kernel: tuple[int, int, int]
+    stride: tuple[int, int, int]
+    padding: tuple[int, int, int]
+    groups: int
+
+    @property
+    def out(self) -> tuple[int, int, int]:
+        """Time, height and width of the output."""
+        return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(*self[:4]))
+
+
+def input_gradient(y, kernel, window, convolution):
+    """One convolution for each phase of the stride: the inputs that meet the same kernel positions.
+
+    Zeros between the outputs, which is the textbook's way, would have most products be of zeros.
+
+    Args:
+      y: the output's gradient [clip, t2, h2, w2, feature].
+      kernel: as its own convolution takes it.
+      convolution: (y, part of the kernel, size, low and high zeros) -> [clip, *size, channel]; turns the kernel's
+        channels and features round.
+    """
+    stride, padding = window.stride, window.padding
+    size = tuple(-(-n // s) for n, s in zip(window.size, stride))  # of a phase, the shorter ones filled up
+    channels = kernel.shape[3] * window.groups
+    phases = []
+    for phase in product(*map(range, stride)):
+        # Input i = phase + stride * j meets output o at kernel position i + padding - stride * o.
+        first = [(r + p) % s for r, p, s in zip(phase, padding, stride)]
+        part = kernel[tuple(slice(f, None, s) for f, s in zip(first, stride))]
+        if 0 in part.shape:
+            phases.append(jnp.zeros((y.shape[0], *size, channels), y.dtype))
+            continue
+        newest = [(r + p) // s for r, p, s in zip(phase, padding, stride)]  # output met at j = 0, position `first`
+        low = [k - 1 - o for k, o in zip(part.shape, newest)]
+        high = [n + o - m for n, o, m in zip(size, newest, window.out)]
+        kept = tuple(slice(max(0, -lo), n - max(0, -hi)) for lo, hi, n in zip(low, high, window.out))
+        low, high = (tuple(max(0, zeros) for zeros in side) for side in (low, high))
+        phases.append(convolution(y[:, *kept], jnp.flip(part, (0, 1, 2)), size, low=low, high=high))
+    if len(phases) == 1:
+        return phases[0]
+    whole = jnp.stack(phases).reshape(*stride, *phases[0].shape).transpose(3, 4, 0, 5, 1, 6, 2, 7)
+    whole = whole.reshape(y.shape[0], *(n * s for n, s in zip(size, stride)), channels)
+    return whole[:, : window.size[0], : window.size[1], : window.size[2]]
