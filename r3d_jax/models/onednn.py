@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 TRUSTED = ("0.10.2",)  # of jaxlib
 
@@ -76,8 +77,11 @@ def kernel_gradient(x, y, window):
     high = [r - n - lo for r, n, lo in zip(reach, size, low)]
     kept = tuple(slice(0, n + min(0, hi)) for n, hi in zip(size, high))
     high = [max(0, hi) for hi in high]
-    total = 0
-    for clip, gradient in zip(x, y):
+
+    def add(total, clip_and_gradient):
+        clip, gradient = clip_and_gradient
         clip = clip.reshape(size)[kept][None, ..., None]
-        total += convolution(clip, gradient[..., None, :], wanted, low=low, high=high, dilation=dilation)
+        return total + convolution(clip, gradient[..., None, :], wanted, low=low, high=high, dilation=dilation), None
+
+    total, _ = lax.scan(add, jnp.zeros((1, *wanted, features), x.dtype), (x, y))
     return total.reshape(*window.kernel, channels, features)
