@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from r3d_jax.models import onednn, taps
-from r3d_jax.models.window import Window, input_gradient
+from r3d_jax.models.window import Window, input_gradient, turned_round
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
 
@@ -83,29 +83,41 @@ def _taps(a, b, *, wanted, window):
     padding, groups = window.padding, window.groups
     if wanted == "y":
         return taps.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
-    if wanted == "x":
-        return input_gradient(a, b, window, lambda *args, **zeros: taps.transposed(*args, **zeros, groups=groups))
-    return taps.kernel_gradient(a, b, window)
+    if wanted == "k":
+        return taps.kernel_gradient(a, b, window)
+
+    def transposed(y, kernel, size, **zeros):
+        return taps.convolution(y, turned_round(kernel, groups), size, **zeros, groups=groups)
+
+    return input_gradient(a, b, window, transposed)
 
 
 def _onednn(a, b, *, wanted, window):
+    padding, groups = window.padding, window.groups
     if wanted == "y":
-        return onednn.convolution(a, b, window.out, stride=window.stride, low=window.padding, high=window.padding)
-    if wanted == "x":
-        return input_gradient(a, b, window, lambda *args, **zeros: onednn.convolution(*args, **zeros, swap=True))
-    return onednn.kernel_gradient(a, b, window)
+        return onednn.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
+    if wanted == "k":
+        return onednn.kernel_gradient(a, b, window)
+
+    def transposed(y, kernel, size, **zeros):
+        if groups > 1:
+            return onednn.convolution(y, turned_round(kernel, groups), size, **zeros, groups=groups)
+        return onednn.convolution(y, kernel, size, **zeros, swap=True)  # its own transposition is faster than XLA's
+
+    return input_gradient(a, b, window, transposed)
 
 
 WORTHWHILE = 10**8  # multiply-adds, about a millisecond: below it, setting oneDNN up costs as much as it saves
 
 
 def _onednn_is_faster(a, b, *, wanted, window):
-    if not (onednn.available() and a.dtype == b.dtype == jnp.float32 and window.groups == 1):
+    if not (onednn.available() and a.dtype == b.dtype == jnp.float32):
         return False
     channels, features = a.shape[4], b.shape[3 if wanted == "x" else 4]
-    if wanted == "k" and window.kernel != (1, 1, 1) and channels * features > 2**15:
-        return False  # with so many, the taps' kernel gradient is the faster one
-    return a.shape[0] * math.prod((*window.out, *window.kernel, channels, features)) >= WORTHWHILE
+    if wanted == "k" and (window.groups > 1 or (window.kernel != (1, 1, 1) and channels * features > 2**15)):
+        return False  # oneDNN's way has no groups here, and with so many channels the taps' is the faster one
+    work = a.shape[0] * math.prod((*window.out, *window.kernel, channels, features))
+    return work >= WORTHWHILE * (window.groups if wanted == "y" else 1)
 
 
 def _lower_for_cpu(ctx, a, b, **params):

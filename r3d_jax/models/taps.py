@@ -32,14 +32,6 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
     return jnp.zeros((x.shape[0], *size, kernel.shape[4]), x.dtype) if total is None else total
 
 
-def transposed(y, kernel, size, *, low, high, groups):
-    """`convolution` from features to channels."""
-    *taps, channels, features = kernel.shape
-    kernel = kernel.reshape(*taps, channels, groups, features // groups).swapaxes(3, 5)
-    kernel = kernel.reshape(*taps, features // groups, groups * channels)
-    return convolution(y, kernel, size, low=low, high=high, groups=groups)
-
-
 def kernel_gradient(x, y, window):
     """Of x and the output's gradient y, which here is the kernel of a convolution without clips: they are channels."""
     groups, channels, features = window.groups, x.shape[4] // window.groups, y.shape[4]

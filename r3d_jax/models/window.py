@@ -21,6 +21,13 @@ class Window(NamedTuple):
         return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(*self[:4]))
 
 
+def turned_round(kernel, groups):
+    """[kt, kh, kw, channel / groups, feature] as [kt, kh, kw, feature / groups, channel]."""
+    *positions, channels, features = kernel.shape
+    kernel = kernel.reshape(*positions, channels, groups, features // groups).swapaxes(3, 5)
+    return kernel.reshape(*positions, features // groups, groups * channels)
+
+
 def input_gradient(y, kernel, window, convolution):
     """One convolution for each phase of the stride: the inputs that meet the same kernel positions.
 
