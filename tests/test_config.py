@@ -70,6 +70,9 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
         ("finetune.freeze_trunk", True, "would keep a random trunk; set `finetune.source`"),
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
+        ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),
+        ("train.micro_batches", 3, "divisible by the 2 devices, 3 `train.micro_batches` on each; try 6"),
+        ("train.dtype", "float16", "`train.dtype` (='float16') must be float32 or bfloat16"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_value(name, value, message):
@@ -94,6 +97,10 @@ def test_crops_fit_and_mixing_takes_pairs():
     config.train.batch_size = 7
     with pytest.raises(InputError, match=r"`train.batch_size` .=7. must be even: .*mix pairs of clips"):
         check(config, 1)
+    config.train.batch_size = 6
+    check(config, 2, processes=1)
+    with pytest.raises(InputError, match=r"`train.batch_size` .=6. must be even in each of the 2 processes"):
+        check(config, 2, processes=2)
 
 
 def test_unknown_names_are_answered_with_the_known_ones():

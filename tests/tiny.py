@@ -10,5 +10,5 @@ def get_config() -> Config:
         model=ModelConfig(blocks=(1, 1, 1, 1), planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2),
         optim=OptimConfig(learning_rates=(0.02, 0.002), milestones=(2,), nesterov=True),
         train=TrainConfig(epochs=3, batch_size=4, videos_per_epoch=14, log_every=1, checkpoint_minutes=0),
-        eval=EvalConfig(every=2, batch_size=3, videos=5),
+        eval=EvalConfig(every=2, batch_size=3, videos=5, views_at_once=1),
     )

@@ -54,6 +54,24 @@ def test_a_videos_logits_are_the_mean_over_its_views(tiny, videos):
     assert logits.shape == (3, 5)
 
 
+def test_views_can_run_a_few_at_once(tiny, rng):
+    model, weights = tiny
+    videos = rng.integers(0, 256, (2, 5, 4, 32, 32, 3), np.uint8)
+    together, apart = (
+        jax.jit(partial(predict_fn, model=model, views_at_once=count))(weights, videos) for count in (0, 2)
+    )
+    np.testing.assert_allclose(apart, together, rtol=1e-5, atol=1e-6)
+
+
+def test_activations_can_be_bfloat16(tiny, videos):
+    model, weights = tiny
+    exact, rough = (
+        jax.jit(partial(predict_fn, model=model, dtype=d))(weights, videos) for d in ("float32", "bfloat16")
+    )
+    assert rough.dtype == jnp.float32
+    assert 0 < np.abs(rough - exact).max() < 0.03 * np.abs(exact).max()
+
+
 def test_probabilities_can_be_averaged_instead(tiny, rng):
     logits = rng.standard_normal((2, 3, 5), np.float32)
     mean = average_views(logits, model=build("r3d_18", 5, average="probabilities", **TINY))

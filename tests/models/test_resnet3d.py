@@ -77,6 +77,8 @@ def test_residuals_can_start_at_zero(residual):
 def test_an_unknown_block_is_named_with_those_there_are():
     with pytest.raises(ValueError, match=r"no block 'stage9' .*pathway0-stage4-block1"):
         shapes(ResNet3D(), (4, 16, 16), ("stage9",))
+    with pytest.raises(ValueError, match="no stage 5 to compute again; there are 4"):
+        jax.eval_shape(partial(ResNet3D().init, remat=(5,)), jax.random.key(0), jnp.zeros((1, 4, 16, 16, 3)))
 
 
 @pytest.mark.parametrize(

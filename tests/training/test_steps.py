@@ -11,6 +11,7 @@ from r3d_jax.training import steps
 from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import (
     TrainState,
+    abstract_state,
     eval_step,
     init_state,
     pmap,
@@ -28,14 +29,14 @@ TX = sgd(lambda _: 0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, decay_b
 COMPILED = {}  # steps, shared by the tests that need the same
 
 
-def run(state, batches, devices, *, model=MODEL, sync_batch_norm=True):
+def run(state, batches, devices, *, model=MODEL, **changes):
     """The state after, and the metrics of, a step on each of `batches`."""
     state, metrics = replicate(state, devices), []
     for batch in batches:
         batch = split_over(batch, devices)
-        key = (model, sync_batch_norm, batch["clip"].shape, batch["clip"].dtype, len(batch))
+        key = (model, *changes.items(), batch["clip"].shape, batch["clip"].dtype, len(batch))
         if key not in COMPILED:
-            static = {"model": model, "tx": TX, "seed": 0, "sync_batch_norm": sync_batch_norm}
+            static = {"model": model, "tx": TX, "seed": 0, **changes}
             COMPILED[key] = pmap(train_step, state, batch, devices=devices, **static)
         state, numbers = COMPILED[key](state, batch)
         metrics.append(numbers)
@@ -127,6 +128,62 @@ def test_dropout_differs_between_steps(start, batches, devices):
         run(state, batches[:1], devices, model=dropping)[1][0]["loss"].item() for state in (start, start, later)
     )
     assert first == again != other
+
+
+def test_micro_batches_are_the_batch_but_for_batch_norm(start, batches, devices):
+    clip, label = batches[0]["clip"][:4], batches[0]["label"][:4]
+    # Each half has the statistics of the whole.
+    batch = {"clip": np.concatenate([clip, clip]), "label": np.concatenate([label, label])}
+    whole, (one,) = run(start, [batch], devices[:1])
+    parts, (other,) = run(start, [batch], devices[:1], micro_batches=2)
+    close(jax.device_get(parts.params), jax.device_get(whole.params), 1e-5)
+    assert float(other["loss"]) == pytest.approx(float(one["loss"]), rel=1e-5)
+    assert float(other["accuracy"]) == float(one["accuracy"])
+    # The running statistics have moved twice.
+    fresh, once, twice = (jax.tree.leaves(state.batch_stats)[0] for state in (start, whole, parts))
+    np.testing.assert_allclose(twice - fresh, 1.9 * (once - fresh), rtol=1e-4, atol=1e-6)
+
+
+def test_recomputed_stages_change_no_value_and_take_less_memory(start, batches, devices):
+    kept, _ = run(start, batches[:1], devices[:1])
+    again, _ = run(start, batches[:1], devices[:1], remat=(1, 2))
+    close(jax.device_get(again.params), jax.device_get(kept.params), 1e-5)
+
+    deep = build("r3d_18", 5, **SMALL | {"blocks": (4, 1)})
+    state, batch = abstract_state(deep, TX, devices[:1]), split_over(batches[0], devices[:1])
+    sizes = [
+        pmap(train_step, state, batch, devices=devices[:1], model=deep, tx=TX, seed=0, remat=stages)
+        .memory_analysis()
+        .temp_size_in_bytes
+        for stages in ((), (1,))
+    ]
+    assert sizes[1] < 0.75 * sizes[0]
+
+
+def test_bfloat16_activations_leave_parameters_and_statistics_float32(start, batches, devices):
+    exact, (one,) = run(start, batches[:1], devices)
+    rough, (other,) = run(start, batches[:1], devices, dtype="bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves(rough.variables)} == {jnp.dtype("float32")}
+    assert 0 < abs(float(other["loss"]) - float(one["loss"])) < 0.02 * float(one["loss"])
+    close(jax.device_get(rough.params), jax.device_get(exact.params), 0.15)
+
+
+def test_a_device_that_asks_to_stop_is_heard_by_all(start, batches, devices):
+    state, batch = replicate(start, devices), split_over(batches[0], devices)
+    run(start, batches[:1], devices)
+    (compiled,) = [step for key, step in COMPILED.items() if key == (MODEL, batch["clip"].shape, np.uint8, 3)]
+    assert int(compiled(state, batch)[1]["stop"]) == 0
+    asked = np.array([[0], [1]], np.int32)
+    batch["stop"] = jax.device_put(asked, batch["stop"].sharding)
+    assert int(compiled(state, batch)[1]["stop"]) == 1
+
+
+def test_a_donated_state_is_used_up(start, batches, devices):
+    state, batch = replicate(start, devices[:1]), split_over(batches[0], devices[:1])
+    state = jax.tree.map(jnp.copy, state)
+    compiled = pmap(train_step, state, batch, devices=devices[:1], donate=True, model=MODEL, tx=TX, seed=0)
+    compiled(state, batch)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
 def test_a_frozen_trunk_keeps_parameters_and_statistics_bit_for_bit(start, batches, devices):
