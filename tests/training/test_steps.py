@@ -167,7 +167,7 @@ def test_bfloat16_activations_leave_parameters_and_statistics_float32(start, bat
     assert {leaf.dtype for leaf in jax.tree.leaves(rough.variables)} == {jnp.dtype("float32")}
     assert 0 < abs(float(other["loss"]) - float(one["loss"])) < 0.02 * float(one["loss"])
     apart, moved = (jax.tree.map(jnp.subtract, exact.params, other) for other in (rough.params, start.params))
-    assert optax.global_norm(apart) < 0.1 * optax.global_norm(moved)
+    assert optax.tree.norm(apart) < 0.1 * optax.tree.norm(moved)
 
 
 def test_a_device_that_asks_to_stop_is_heard_by_all(start, batches, devices):
