@@ -107,7 +107,7 @@ def _onednn(a, b, *, wanted, window):
     return input_gradient(a, b, window, transposed)
 
 
-WORTHWHILE = 10**8  # multiply-adds, about a millisecond: below it, setting oneDNN up costs as much as it saves
+WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
 
 
 def _onednn_is_faster(a, b, *, wanted, window):
