@@ -30,7 +30,15 @@ from r3d_jax.models import conv3d
 from r3d_jax.models.blocks import Conv3D
 from r3d_jax.models.classifier import build, normalise, predict_fn
 from r3d_jax.models.pretrained import to_torch
-from r3d_jax.training.steps import _compiler_options, init_state, pmap, replicate, split_over, train_step
+from r3d_jax.training.steps import (
+    _compiler_options,
+    abstract_state,
+    init_state,
+    pmap,
+    replicate,
+    split_over,
+    train_step,
+)
 
 CLASSES, VIEWS, TEST_SIZE = 101, 10, (128, 170)
 PARTS = ("train", "forward", "evaluate")
@@ -196,8 +204,8 @@ def measure(flags):
             }[part]
         )
         print(row(title, count, count * each, times, peak), flush=True)
-    if flags.native:
-        native_row(what, flags, ours)
+    if flags.forms:
+        other_forms(what, flags, ours)
 
 
 def row(title, count, work, times, peak):
@@ -212,8 +220,8 @@ def row(title, count, work, times, peak):
     return f"| {' | '.join([title, *mine, share, *theirs, ratio])} |"
 
 
-def native_row(what, flags, ours):
-    """Loss and gradients with our convolutions, against the same with XLA's own 3-D convolution."""
+def other_forms(what, flags, ours):
+    """Loss and gradients with our convolutions, against the same with those of other forms."""
     clips, labels = random_clips(flags)
     variables = ours.state.variables
 
@@ -222,23 +230,40 @@ def native_row(what, flags, ours):
         logits, _ = ours.model.apply({**variables, "params": params}, inputs, train=True, mutable=["batch_stats"])
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    def compiled():
-        step = jax.jit(lambda params: jax.value_and_grad(loss_fn)(params))
-        return step.lower(variables["params"]).compile(compiler_options=_compiler_options(ours.devices))
+    def run():
+        jax.clear_caches()
+        step = jax.jit(lambda params: jax.value_and_grad(loss_fn)(params)).lower(variables["params"])
+        compiled = step.compile(compiler_options=_compiler_options(ours.devices))
+        return lambda: jax.block_until_ready(compiled(variables["params"]))
 
     chosen = conv3d._onednn_is_faster, conv3d._taps
-    steps = {"ours": compiled()}
-    conv3d._onednn_is_faster, conv3d._taps = (lambda *_, **__: False), conv3d._native
-    jax.clear_caches()
-    steps["native"] = compiled()
+    runs = {"ours": run()}
+    conv3d._onednn_is_faster = lambda *_, **__: False
+    runs["sums of 2-D convolutions"] = run()
+    conv3d._taps = conv3d._native
+    runs["`lax.conv_general_dilated`"] = run()
     conv3d._onednn_is_faster, conv3d._taps = chosen
-    runs = {
-        name: partial(lambda step: jax.block_until_ready(step(variables["params"])), step)
-        for name, step in steps.items()
-    }
     times = interleaved(runs, 2)
-    native, ratio = f"`lax.conv_general_dilated`: {times['native']:.1f} s", f"{times['native'] / times['ours']:.1f}"
-    print(f"| {what}: loss and gradients, {flags.batch} clips | {times['ours']:.3f} s | | | {native} | | {ratio} |")
+    print("\n| convolutions of the loss and its gradients | | r3d_jax is |\n|---|---|---|")
+    for name, took in times.items():
+        print(f"| {what}, {flags.batch} clips: {name} | {took:.3f} s | {took / times['ours']:.1f} |", flush=True)
+
+
+def working_memory(flags):
+    """What the training step needs beside the state, with and without the settings that lower it."""
+    print("\n| working memory of a training step | |\n|---|---|")
+    devices = jax.devices()[:1]
+    for name in dict.fromkeys((flags.network, "r3d_50")):
+        model = build(name, CLASSES)
+        tx = optax.sgd(0.01, momentum=0.9)
+        state, (clips, labels) = abstract_state(model, tx, devices), random_clips(flags)
+        batch = split_over({"clip": clips, "label": labels}, devices)
+        stages = tuple(range(1, len(model.trunk.blocks) + 1))
+        for levers in ({}, {"remat": stages}, {"micro_batches": 4}, {"micro_batches": 4, "remat": stages}):
+            step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, seed=0, **levers)
+            size = step.memory_analysis().temp_size_in_bytes >> 20
+            setting = ", ".join(f"`train.{lever}={value}`" for lever, value in levers.items())
+            print(f"| {name}, {flags.batch} clips {setting} | {size:,} MiB |", flush=True)
 
 
 def memory(flags):
@@ -278,7 +303,8 @@ def parse(arguments=None):
     flags.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     flags.add_argument("--runs", type=int, default=5)
     flags.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
-    flags.add_argument("--native", action="store_true", help="also XLA's own 3-D convolution: minutes on a CPU")
+    flags.add_argument("--forms", action="store_true", help="also other forms of convolution: minutes on a CPU")
+    flags.add_argument("--levers", action="store_true", help="also what the settings that lower memory do")
     flags.add_argument("--train-alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
     flags = flags.parse_args(arguments)
     flags.peer = importlib.util.find_spec("torch") is not None
@@ -303,6 +329,8 @@ def main():
     measure(flags)
     if flags.peer and jax.default_backend() == "cpu":
         memory(flags)
+    if flags.levers:
+        working_memory(flags)
 
 
 if __name__ == "__main__":

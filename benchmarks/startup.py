@@ -1,7 +1,7 @@
 """python -m benchmarks.startup [FOLDER]: how long until training trains, and what it waits for then.
 
 Imports and a first training step (R3D-18, eight random clips of 8x112x112) in new processes, against PyTorch if it is
-installed, in turn; medians. Then `main.py` itself, from the command to the end of the first and second step, with
+installed, in turn; medians. Then `main.py` itself, from the command to the end of the first step, with
 an empty and with a warm compilation cache, and the share of time spent waiting for data: the demo, and R3D-18 on the
 UCF-101 tree FOLDER (as `configs/ucf101.py` reads it).
 """
@@ -67,7 +67,7 @@ def processes(cache):
 
 
 def run(arguments, folder, cache, steps):
-    """(seconds to the end of step 1, of step 2, share of the time waiting) of a run that is ended after `steps`."""
+    """(seconds to the end of step 1, share of the time waiting) of a run that is ended after `steps`."""
     command = [sys.executable, "main.py", *arguments, f"--workdir={folder}", "--config.train.log_every=1"]
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     start = time.perf_counter()
@@ -76,7 +76,7 @@ def run(arguments, folder, cache, steps):
     for line in process.stdout:
         if line.startswith("Training "):
             step = int(line.split()[1].partition("/")[0])
-            ends[step] = time.perf_counter() - start  # printed when the step after it has been started
+            ends[step] = time.perf_counter() - start
             if step == steps:
                 process.terminate()
     process.wait()
@@ -84,7 +84,7 @@ def run(arguments, folder, cache, steps):
     rows = [row for row in rows if row["kind"] == "train" and row["step"] > 1]
     spent = [1 / row["clips_per_second"] for row in rows]
     waited = sum(row["data_wait"] * time_of for row, time_of in zip(rows, spent)) / sum(spent)
-    return ends[1], ends[2], waited
+    return ends[1], waited
 
 
 def main():
@@ -101,12 +101,12 @@ def main():
             source = f"--config.data.source={folder}"
             batches = ["--config.train.batch_size=8", "--config.train.videos_per_epoch=800"]
             runs["configs/ucf101.py, 8 clips a step"] = (["--config=configs/ucf101.py", data, source, *batches], 12)
-        print("\n| main.py | cache | end of step 1 | of step 2 | waiting for data |\n|---|---|---|---|---|", flush=True)
+        print("\n| main.py | cache | end of step 1 | waiting for data |\n|---|---|---|---|", flush=True)
         for name, (arguments, steps) in runs.items():
             for number, kind in enumerate(("empty", "warm", "warm")):
                 workdir = f"{temporary}/{Path(arguments[0]).stem}-{number}"
-                first, second, waited = run(arguments, workdir, f"{temporary}/main", steps)
-                print(f"| {name} | {kind} | {first:.1f} s | {second:.1f} s | {waited:.1%} |", flush=True)
+                first, waited = run(arguments, workdir, f"{temporary}/main", steps)
+                print(f"| {name} | {kind} | {first:.1f} s | {waited:.1%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -77,18 +77,22 @@ def _mean(x, axis_name):
 
 
 def _sum(x):
-    """Sum over all axes but the last, one axis at a time, the longest rows first.
+    """Sum over all axes but the last; on a CPU, one axis at a time.
 
-    On a CPU, XLA turns a sum over many values into windows that take five times as long. The barriers keep it from
-    making one sum of these again. It is the more exact order too.
+    There, XLA turns a sum over many values into windows that take five times as long. The barriers keep it from making
+    one sum of these again. It is the more exact order too.
     """
+    if jax.default_backend() != "cpu":
+        return x.sum(range(x.ndim - 1))
     while x.ndim > 1:
         x = lax.optimization_barrier(x.sum(-2))
     return x
 
 
 def _spread(x, shape):
-    """Broadcast `x` [channel] to `shape`, in steps whose transpose is `_sum`."""
+    """Broadcast `x` [channel] to `shape`, in the steps whose transpose is `_sum`."""
+    if jax.default_backend() != "cpu":
+        return jnp.broadcast_to(x, shape)
     for i in range(len(shape) - 1):
         if i:
             x = lax.optimization_barrier(x)

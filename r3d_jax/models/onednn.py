@@ -8,10 +8,10 @@ description looks like, and a wrong one ends the process: only jaxlib releases t
 import json
 import platform
 import sys
-from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 from jax import lax
 
 TRUSTED = ("0.10.2",)  # of jaxlib
@@ -19,7 +19,7 @@ TRUSTED = ("0.10.2",)  # of jaxlib
 
 def available() -> bool:
     """Whether this jaxlib is known to run the call."""
-    return sys.platform == "linux" and platform.machine() == "x86_64" and version("jaxlib") in TRUSTED
+    return sys.platform == "linux" and platform.machine() == "x86_64" and jaxlib.__version__ in TRUSTED
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1):
@@ -64,7 +64,7 @@ def kernel_gradient(x, y, window):
     It has no channels: those of the clip lie along the width, where they are positions like others.
     """
     channels, features = x.shape[4], y.shape[4]
-    if window.kernel == (1, 1, 1):
+    if window.kernel == (1, 1, 1) and not any(window.padding):
         x = x[:, *(slice(None, None, s) for s in window.stride)]
         return (x.reshape(-1, channels).T @ y.reshape(-1, features)).reshape(1, 1, 1, channels, features)
 

@@ -25,6 +25,7 @@ class Meter:
         self._task, self._progress, self._rows = task, progress, rows
         self._every = task.config.train.log_every
         self._late = None
+        self._begun = False
         self.restart()
 
     def restart(self) -> None:
@@ -43,10 +44,13 @@ class Meter:
             yield batch
 
     def add(self, step: int, metrics: dict[str, Any]) -> None:
-        """Takes the metrics of `step`, and reads those of the step before."""
+        """Takes the metrics of `step`, and reads those of the step before; the very first at once, to show a sign."""
         late, self._late = self._late, (step, metrics)
         if late:
             self._take(*late)
+        elif not self._begun:
+            self.flush()
+        self._begun = True
         self._progress.advance()
 
     def flush(self) -> None:

@@ -19,6 +19,7 @@ CASES = {  # time, kernel, stride, padding, groups
     "one frame": (1, (3, 3, 3), (2, 1, 1), (1, 1, 1), 1),
     "projection": (4, (1, 1, 1), (2, 2, 2), (0, 0, 0), 1),
     "pointwise": (2, (1, 1, 1), (1, 1, 1), (0, 0, 0), 1),
+    "padded pointwise": (2, (1, 1, 1), (1, 1, 2), (0, 1, 1), 1),
     "grouped": (3, (3, 3, 3), (1, 1, 1), (1, 1, 1), 2),
     "stride above kernel": (7, (1, 3, 3), (3, 1, 1), (0, 1, 1), 1),
     "wide padding": (2, (5, 3, 3), (1, 1, 1), (2, 1, 1), 1),
