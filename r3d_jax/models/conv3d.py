@@ -6,6 +6,7 @@ can be differentiated as often as one likes, forwards and backwards.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from r3d_jax.models import onednn, taps
-from r3d_jax.models.window import Window, input_gradient, turned_round
+from r3d_jax.models.window import Window, input_gradient
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
 
@@ -79,33 +80,17 @@ def _native(a, b, *, wanted, window):
     return jax.linear_transpose(lambda k: forward(a, k), like)(b)[0]
 
 
-def _taps(a, b, *, wanted, window):
+def _by(library, a, b, *, wanted, window):
+    """By `taps` or by `onednn`."""
     padding, groups = window.padding, window.groups
     if wanted == "y":
-        return taps.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
-    if wanted == "k":
-        return taps.kernel_gradient(a, b, window)
-
-    def transposed(y, kernel, size, **zeros):
-        return taps.convolution(y, turned_round(kernel, groups), size, **zeros, groups=groups)
-
-    return input_gradient(a, b, window, transposed)
+        return library.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
+    if wanted == "x":
+        return input_gradient(a, b, window, partial(library.transposed, groups=groups))
+    return library.kernel_gradient(a, b, window)
 
 
-def _onednn(a, b, *, wanted, window):
-    padding, groups = window.padding, window.groups
-    if wanted == "y":
-        return onednn.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
-    if wanted == "k":
-        return onednn.kernel_gradient(a, b, window)
-
-    def transposed(y, kernel, size, **zeros):
-        if groups > 1:
-            return onednn.convolution(y, turned_round(kernel, groups), size, **zeros, groups=groups)
-        return onednn.convolution(y, kernel, size, **zeros, swap=True)  # its own transposition is faster than XLA's
-
-    return input_gradient(a, b, window, transposed)
-
+_taps, _onednn = partial(_by, taps), partial(_by, onednn)
 
 WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
 

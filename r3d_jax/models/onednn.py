@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import jaxlib
 from jax import lax
 
+from r3d_jax.models.window import turned_round
+
 TRUSTED = ("0.10.2",)  # of jaxlib
 
 
@@ -56,6 +58,13 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
         legacy_backend_config=json.dumps({"onednn_conv_config": config}),
     )
     return call(x, kernel)
+
+
+def transposed(y, kernel, size, *, low, high, groups):
+    """`convolution` from the kernel's features to its channels."""
+    if groups > 1:
+        return convolution(y, turned_round(kernel, groups), size, low=low, high=high, groups=groups)
+    return convolution(y, kernel, size, low=low, high=high, swap=True)  # oneDNN turns a large kernel faster than XLA
 
 
 def kernel_gradient(x, y, window):

@@ -8,6 +8,8 @@ So the gradients are such convolutions as well, and not the transposes that JAX 
 import jax.numpy as jnp
 from jax import lax
 
+from r3d_jax.models.window import turned_round
+
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
     """Cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
@@ -30,6 +32,11 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
         out = jnp.pad(out, [(0, 0), (first, size[0] - 1 - last), (0, 0), (0, 0), (0, 0)])
         total = out if total is None else total + out
     return jnp.zeros((x.shape[0], *size, kernel.shape[4]), x.dtype) if total is None else total
+
+
+def transposed(y, kernel, size, *, low, high, groups):
+    """`convolution` from the kernel's features to its channels."""
+    return convolution(y, turned_round(kernel, groups), size, low=low, high=high, groups=groups)
 
 
 def kernel_gradient(x, y, window):

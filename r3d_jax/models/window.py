@@ -28,7 +28,7 @@ def turned_round(kernel, groups):
     return kernel.reshape(*positions, features // groups, groups * channels)
 
 
-def input_gradient(y, kernel, window, convolution):
+def input_gradient(y, kernel, window, transposed):
     """One convolution for each phase of the stride: the inputs that meet the same kernel positions.
 
     Zeros between the outputs, which is the textbook's way, would have most products be of zeros.
@@ -36,8 +36,8 @@ def input_gradient(y, kernel, window, convolution):
     Args:
       y: the output's gradient [clip, t2, h2, w2, feature].
       kernel: as its own convolution takes it.
-      convolution: (y, part of the kernel, size, low and high zeros) -> [clip, *size, channel]; turns the kernel's
-        channels and features round.
+      transposed: (y, part of the kernel, size, low and high zeros) -> [clip, *size, channel], a convolution from the
+        kernel's features to its channels.
     """
     stride, padding = window.stride, window.padding
     size = tuple(-(-n // s) for n, s in zip(window.size, stride))  # of a phase, the shorter ones filled up
@@ -55,7 +55,7 @@ def input_gradient(y, kernel, window, convolution):
         high = [n + o - m for n, o, m in zip(size, newest, window.out)]
         kept = tuple(slice(max(0, -lo), n - max(0, -hi)) for lo, hi, n in zip(low, high, window.out))
         low, high = (tuple(max(0, zeros) for zeros in side) for side in (low, high))
-        phases.append(convolution(y[:, *kept], jnp.flip(part, (0, 1, 2)), size, low=low, high=high))
+        phases.append(transposed(y[:, *kept], jnp.flip(part, (0, 1, 2)), size, low=low, high=high))
     if len(phases) == 1:
         return phases[0]
     whole = jnp.stack(phases).reshape(*stride, *phases[0].shape).transpose(3, 4, 0, 5, 1, 6, 2, 7)
