@@ -17,8 +17,9 @@ def connect(coordinator: str, processes: int, process: int, from_cluster: bool) 
     """Joins the other processes, before anything asks JAX for devices.
 
     Args:
-      coordinator: host:port of the first process, which all can reach; empty: there is one process, or
-      from_cluster: SLURM, a TPU pod, Open MPI or Kubernetes says what the other arguments would.
+      coordinator: host:port of the first process, which all can reach; empty: there is one process, or `from_cluster`.
+      processes, process: how many there are, and which of them this is, from 0; with a coordinator.
+      from_cluster: SLURM, a TPU pod, Open MPI or Kubernetes says in the environment what the others would.
 
     Raises:
       InputError: arguments that do not go together; the others cannot be reached.
@@ -83,7 +84,8 @@ def agree(value: Any) -> Any:
     """The first process's `value`: a number, or a tree of arrays of the same shapes in all."""
     if jax.process_count() == 1:
         return value
-    return jax.tree.map(lambda x: x.item() if np.ndim(x) == 0 else x, multihost_utils.broadcast_one_to_all(value))
+    agreed = multihost_utils.broadcast_one_to_all(value)
+    return type(value)(agreed) if isinstance(value, bool | int) else agreed
 
 
 def gather(value: dict[int, str]) -> dict[int, str]:
