@@ -262,8 +262,8 @@ def working_memory(flags):
         for levers in ({}, {"remat": stages}, {"micro_batches": 4}, {"micro_batches": 4, "remat": stages}):
             step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, seed=0, **levers)
             size = step.memory_analysis().temp_size_in_bytes >> 20
-            setting = ", ".join(f"`train.{lever}={value}`" for lever, value in levers.items())
-            print(f"| {name}, {flags.batch} clips {setting} | {size:,} MiB |", flush=True)
+            settings = [f"`train.{lever}={value}`" for lever, value in levers.items()]
+            print(f"| {', '.join([f'{name}, {flags.batch} clips', *settings])} | {size:,} MiB |", flush=True)
 
 
 def memory(flags):

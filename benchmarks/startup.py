@@ -25,8 +25,6 @@ FIRST_STEP = "from benchmarks import startup; startup.first_step({!r})"
 
 def first_step(library):
     """One training step of `library` in this process; the arguments are those of `benchmarks.network`."""
-    from functools import partial
-
     import numpy as np
 
     from benchmarks.network import CLASSES, Ours, new_peer, parse, random_clips
@@ -38,7 +36,7 @@ def first_step(library):
         Ours(model, "float32", clips, labels).train()
     else:
         peer = new_peer(flags, model)
-        partial(peer.train, peer.place(clips), peer.place(labels.astype(np.int64)))()
+        peer.train(peer.place(clips), peer.place(labels.astype(np.int64)))
 
 
 def seconds(code, environment):
@@ -72,11 +70,11 @@ def run(arguments, folder, cache, steps):
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     start = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    ends = {}
     for line in process.stdout:
         if line.startswith("Training "):
             step = int(line.split()[1].partition("/")[0])
-            ends[step] = time.perf_counter() - start
+            if step == 1:
+                first = time.perf_counter() - start
             if step == steps:
                 process.terminate()
     process.wait()
@@ -84,7 +82,7 @@ def run(arguments, folder, cache, steps):
     rows = [row for row in rows if row["kind"] == "train" and row["step"] > 1]
     spent = [1 / row["clips_per_second"] for row in rows]
     waited = sum(row["data_wait"] * time_of for row, time_of in zip(rows, spent)) / sum(spent)
-    return ends[1], waited
+    return first, waited
 
 
 def main():

@@ -118,8 +118,8 @@ def _train(task, state, checkpoints, rows, received):
         meter.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
     _save(checkpoints, state)
-    if failures.too_many():
-        raise InputError(failures.too_many())
+    if reason := failures.too_many():
+        raise InputError(reason)
     if summary := failures.summary():
         say(summary)
     return step >= task.total_steps
