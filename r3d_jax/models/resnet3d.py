@@ -97,8 +97,8 @@ class ResNet3D(nn.Module):
             raise InputError(f"no block {', '.join(map(repr, unknown))} in this trunk; its blocks: {', '.join(every)}")
         if unknown := [stage for stage in remat if not 1 <= stage <= len(self.blocks)]:
             raise InputError(
-                f"no stage {', '.join(map(str, unknown))} to compute again; there are {len(self.blocks)}: `remat` takes "
-                f"their numbers, from 1 to {len(self.blocks)}"
+                f"no stage {', '.join(map(str, unknown))} to compute again; there are {len(self.blocks)}: `remat` "
+                f"takes their numbers, from 1 to {len(self.blocks)}"
             )
         highest = max(every.index(name) for name in names)
         outputs = {}
