@@ -28,13 +28,13 @@ def main(argv):
     if not isinstance(_CONFIG.value, Config):
         sys.exit("error: --config must name a file whose get_config() returns a Config, as in configs/")
     # Seconds of imports, which a mistyped flag should not cost.
+    from r3d_jax.models.compiling import keep_programs
     from r3d_jax.training.look import look
     from r3d_jax.training.loop import run
     from r3d_jax.training.processes import connect, leave
 
     logging.set_verbosity(logging.ERROR)
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
+    keep_programs()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
         connect(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value)

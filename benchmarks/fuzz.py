@@ -18,8 +18,8 @@ import numpy as np
 from r3d_jax.data.clips import train_clip
 from r3d_jax.data.pixels import read_window
 from r3d_jax.data.probe import probe
+from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.data.transforms import draw_window
-from r3d_jax.data.video_folder import SUFFIXES
 
 LIMIT = 60  # seconds a variant
 LARGEST = 1_000_000  # bytes of a file that is used: variants of large frames take long

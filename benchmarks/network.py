@@ -29,9 +29,9 @@ import optax
 from r3d_jax.models import conv3d
 from r3d_jax.models.blocks import Conv3D
 from r3d_jax.models.classifier import build, normalise, predict_fn
+from r3d_jax.models.compiling import compiler_options
 from r3d_jax.models.pretrained import to_torch
 from r3d_jax.training.steps import (
-    _compiler_options,
     abstract_state,
     init_state,
     pmap,
@@ -233,7 +233,7 @@ def other_forms(what, flags, ours):
     def run():
         jax.clear_caches()
         step = jax.jit(lambda params: jax.value_and_grad(loss_fn)(params)).lower(variables["params"])
-        compiled = step.compile(compiler_options=_compiler_options(ours.devices))
+        compiled = step.compile(compiler_options=compiler_options(ours.devices[0].platform))
         return lambda: jax.block_until_ready(compiled(variables["params"]))
 
     chosen = conv3d._onednn_is_faster, conv3d._taps

@@ -1,6 +1,7 @@
 """python -m r3d_jax COMMAND"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -13,11 +14,18 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_check(commands)
     _add_convert(commands)
+    _add_predict(commands)
+    _add_export(commands)
     flags = vars(parser.parse_args(arguments))
     try:
         flags.pop("call")(**flags)
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _add_check(commands):
@@ -60,6 +68,56 @@ def _convert(**flags):
     from r3d_jax.weights.convert import convert
 
     print("\n".join(convert(**flags)))
+
+
+def _add_predict(commands):
+    text = "The likeliest classes of each video; exit status 1 if any cannot be read."
+    flags = _add_command(commands, "predict", _predict, text)
+    flags.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - for a list on stdin")
+    flags.add_argument("--top", type=int, default=0, help="classes of each; default: 5, in a table what fits")
+    flags.add_argument(
+        "--format",
+        dest="kind",
+        choices=("table", "json", "csv"),
+        default="",
+        help=("default: a table on a terminal, JSON lines elsewhere"),
+    )
+    flags.add_argument("--views", type=int, default=0, help="clips of each video; default: as in testing")
+    flags.add_argument("--batch", type=int, default=4, help="videos (or, of a timeline, clips) at a time")
+    flags.add_argument("--workers", type=int, default=2, help="threads that read")
+    flags.add_argument("--timeline", dest="along", action="store_true", help="slide over each video, of any length")
+    flags.add_argument("--hop", type=int, default=0, help="of a timeline, in frames; default: half a clip")
+    flags.add_argument("--plots", type=Path, default=Path("timelines"), help="folder for the timelines' pictures")
+
+
+def _predict(**flags):
+    from r3d_jax.inference.command import command
+    from r3d_jax.models.compiling import keep_programs
+
+    keep_programs()
+    sys.exit(command(**flags))
+
+
+def _add_export(commands):
+    text = "A network as one file that JAX alone can run, with its weights for PyTorch beside it."
+    flags = _add_command(commands, "export", _export, text)
+    flags.add_argument("out", type=Path, help="file to write, *.npz; beside it *.safetensors")
+
+
+def _export(source, checkpoint, out):
+    from r3d_jax.weights.export import export
+    from r3d_jax.weights.load import load
+
+    print("\n".join(export(load(source, checkpoint), out)))
+
+
+def _add_command(commands, name, call, text):
+    """A command on a trained network."""
+    flags = commands.add_parser(name, help=text, description=text)
+    flags.set_defaults(call=call)
+    flags.add_argument("source", metavar="RUN", type=Path, help="a run's folder, or a converted or exported network")
+    flags.add_argument("--checkpoint", default="last", help="of a run: last or best")
+    return flags
 
 
 def _numbers(text):

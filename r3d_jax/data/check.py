@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from r3d_jax.data.parallel import in_order
 from r3d_jax.data.probe import probe
-from r3d_jax.data.video_folder import SUFFIXES
+from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.errors import InputError
 
 RATES = (5, 121)  # frames a second; what lies outside is rarely meant

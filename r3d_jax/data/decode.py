@@ -157,9 +157,11 @@ def packets_of(container, stream):
 
 @contextmanager
 def video_stream(data):
-    """The container of `data` and its first video stream."""
+    """The container of `data`, bytes or an open file, and its first video stream."""
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
-        container = av.open(io.BytesIO(data))
+        # A list of files, which is a video to FFmpeg too, must not lead it to others on this machine or elsewhere.
+        container = av.open(file, options={"protocol_whitelist": "none"})
     except av.error.FFmpegError as error:
         raise ValueError(f"not a video: {reason_of(error)}") from error
     with container:

@@ -12,10 +12,11 @@ from absl import flags
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.clips import shown_at_rate, test_clips, train_clip
-from r3d_jax.data.pixels import read_whole, read_window
+from r3d_jax.data.clips import train_clip
+from r3d_jax.data.pixels import read_window
 from r3d_jax.data.reading import FAILURES, open_video, read_or_replace, read_twice
 from r3d_jax.data.transforms import draw_window, short_edge_size
+from r3d_jax.data.views import crops_of, moments, read_views
 
 MIX = 1  # tells the generators that mix a batch from those that draw its clips
 
@@ -65,7 +66,7 @@ def train_batches(
 
     def read(video, rng):
         stride = int(rng.integers(strides[0], strides[1] + 1))
-        shown = _shown(video, frame_rate)
+        shown = moments(video, frame_rate)
         indices = shown[train_clip(len(shown), rng, frames=frames, stride=stride)]
         clip = read_window(*video, indices, draw_window(rng, sizes=sizes, crop=crop, flip=flip))
         return augment(clip, rng) if augment else clip
@@ -109,11 +110,10 @@ def test_batches(
     process, processes = share
     local = batch_size // processes
 
+    how = {"views": views, "frames": frames, "stride": stride, "frame_rate": frame_rate, "size": size, "cut": cut}
+
     def read(row):
-        video = open_video(videos, row)
-        shown = _shown(video, frame_rate)
-        indices = shown[test_clips(len(shown), views=views, frames=frames, stride=stride)]
-        return _views(read_whole(*video, indices, size=size), cut)
+        return read_views(open_video(videos, row), **how)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
@@ -123,7 +123,7 @@ def test_batches(
             clips = read_twice(read, row)
         except FAILURES as error:
             size_of_row = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), size)
-            clips = _views(np.zeros((views, frames, *size_of_row, 3), np.uint8), cut)
+            clips = crops_of(np.zeros((views, frames, *size_of_row, 3), np.uint8), cut)
             missing = str(error)
         label = videos.index["label"][row].astype(np.int32)
         return {"clips": clips, "label": label, "row": row, "valid": valid and not missing, "missing": missing}
@@ -173,19 +173,6 @@ def spread_over_classes(
 @lru_cache(maxsize=2)
 def _order(seed, epoch, count):
     return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-def _shown(video, frame_rate):
-    """The frame behind each moment that a clip may be made of."""
-    return shown_at_rate(video.layout.seconds, frame_rate) if frame_rate else np.arange(video.info.num_frames)
-
-
-def _views(clips, cut):
-    """[view, time, ...] of whole frames as it is, or [crop x view, time, ...]."""
-    if not cut:
-        return clips
-    crops = cut(clips)
-    return crops.reshape(-1, *crops.shape[2:])
 
 
 def _by_size(videos, rows, batch_size, size):

@@ -41,10 +41,18 @@ def each_whole(
     data: bytes, layout: Layout, info: VideoInfo, wanted: Int[np.ndarray, "frame"], *, size: int
 ) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
     """The same, one after the other; `wanted` must rise."""
-    target = _stored(short_edge_size(info.height, info.width, size), layout)
-    for frame in _to_rgb(decode(data, layout, wanted)):
+    target = short_edge_size(info.height, info.width, size)
+    return upright(decode(data, layout, wanted), target, turn=layout.turn, mirror=layout.mirror)
+
+
+def upright(
+    frames: Iterable[av.VideoFrame], size: tuple[int, int], *, turn: int, mirror: bool
+) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
+    """Decoded frames, whole, turned and mirrored as `Layout` says, then of `size` (height, width)."""
+    target = _stored(size, turn)
+    for frame in _to_rgb(frames):
         resized = frame if frame.shape[:2] == target else as_pixels(resize(frame, target))
-        yield _oriented(resized[None], layout.mirror, layout.turn)[0]
+        yield _oriented(resized[None], mirror, turn)[0]
 
 
 def read_window(
@@ -60,7 +68,7 @@ def read_window(
     frames = decode(data, layout, wanted)
     first = next(frames)
     # A window is drawn anywhere in the frame: drawn in one not yet turned, it comes out as likely anywhere in it.
-    target = _stored(short_edge_size(info.height, info.width, window.short_edge), layout)
+    target = _stored(short_edge_size(info.height, info.width, window.short_edge), layout.turn)
     planar = first.format.name in PLANES and not window.crop % 2 and min(first.height, first.width) > 1
     clip = (_planes if planar else _rgb)(first, chain([first], frames), len(wanted), target, window)
     mirror, turn = (not layout.mirror, -layout.turn) if window.flip else (layout.mirror, layout.turn)
@@ -117,8 +125,8 @@ def _converted(reformatter, frame, **changes):
         raise ValueError(f"frames of format {frame.format.name} cannot be converted: {reason_of(error)}") from error
 
 
-def _stored(size, layout):
-    return size[::-1] if layout.turn % 2 else size
+def _stored(size, turn):
+    return size[::-1] if turn % 2 else size
 
 
 def _oriented(frames, mirror, turn):

@@ -65,8 +65,8 @@ def _probe(data, *, strict):
         if first is None:
             raise ValueError("no frame of it decodes")
         context, rate = stream.codec_context, float(stream.average_rate or 0)
-        turn, mirror = _orientation(first)
-        height, width = first.height, max(1, round(first.width * _pixel_aspect(stream)))
+        turn, mirror = orientation(first)
+        height, width = first.height, max(1, round(first.width * pixel_aspect(stream)))
         size = (width, height) if turn % 2 else (height, width)
         labelled = None not in labels and len(set(labels)) == len(labels)
         layout = Layout(
@@ -122,19 +122,19 @@ def _tag(context):
         return ""
 
 
-def _orientation(frame):
+def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     """(quarter turns, whether mirrored before) by the display matrix, whose rows say where x and y point."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return 0, False
     (xx, xy), (yx, yy) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2] / 2**16
-    mirror = xx * yy - xy * yx < 0
+    mirror = bool(xx * yy - xy * yx < 0)
     if mirror:
         xx, xy = -xx, -xy
     return round(math.atan2(-xy, xx) / (math.pi / 2)) % 4, mirror
 
 
-def _pixel_aspect(stream):
+def pixel_aspect(stream: av.VideoStream) -> float:
     """Width of a pixel over its height; 1 where the file does not say, or says nonsense."""
     aspect = float(stream.sample_aspect_ratio or 1)
     return aspect if 0.1 <= aspect <= 10 else 1.0

@@ -1,26 +1,18 @@
 """One prepared video, read; and what is done where it cannot be."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet, layout_of
-from r3d_jax.data.decode import Layout
 from r3d_jax.data.probe import VideoInfo
+from r3d_jax.data.views import Video
 from r3d_jax.errors import InputError
 
 TRIES = 10  # videos of a class, before a clip is given up
 FAILURES = (ValueError, OSError, RuntimeError)  # of decoding, of the disk, of a damaged ArrayRecord
-
-
-class Video(NamedTuple):
-    """A video's bytes, where its frames are in them, and what the index says of it."""
-
-    data: bytes
-    layout: Layout
-    info: VideoInfo
 
 
 def open_video(videos: VideoSet, row: int) -> Video:

@@ -1,5 +1,7 @@
 """Resize, crop, flip: geometry, and uint8 frames in, uint8 frames out; they are normalised on the device."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -72,6 +74,11 @@ def ten_crops(
     down, right = (size - edge for size in frames.shape[-3:-1])
     five = _squares(frames, [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)], edge)
     return np.concatenate([five, five[..., ::-1, :]])
+
+
+def cutter(crops: int, edge: int) -> Callable | None:
+    """What makes 3 or 10 `crops` of frames, ten of them squares of `edge`; None for 1, the whole frame."""
+    return {1: None, 3: three_crops, 10: partial(ten_crops, edge=edge)}[crops]
 
 
 def as_pixels(frame: Float32[np.ndarray, "height width channel"]) -> UInt8[np.ndarray, "height width channel"]:

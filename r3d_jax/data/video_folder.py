@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from r3d_jax.data.builder import VideoBuilder, VideoFile, variant_of
+from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.errors import InputError
 
-SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-SUFFIXES |= {".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 TABLES = {".csv": ",", ".tsv": "\t"}
 
 

@@ -127,7 +127,7 @@ def predict_views(
     variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video view class"] | tuple[Float[Array, "video view _"], ...]:
     """One row of logits for each view of each video; several heads give a tuple of them. See `predict_fn`."""
-    _check_clips(clips, model)
+    check_clips(clips, model)
 
     def forward(clips):
         return model.apply(variables, normalise(clips, model=model).astype(dtype))
@@ -135,7 +135,7 @@ def predict_views(
     if 0 < views_at_once < clips.shape[1]:
         logits = lax.map(forward, jnp.moveaxis(clips, 1, 0), batch_size=views_at_once)
         return jax.tree.map(lambda rows: jnp.moveaxis(rows, 0, 1), logits)
-    logits = forward(_merge_views(clips))
+    logits = forward(merge_views(clips))
     return jax.tree.map(lambda rows: rows.reshape(*clips.shape[:2], -1), logits)
 
 
@@ -172,9 +172,9 @@ def features_fn(
     Raises:
       InputError: a block that does not exist; clips of another shape or type.
     """
-    _check_clips(clips, model)
+    check_clips(clips, model)
     trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
-    features = model.trunk.apply(trunk, normalise(_merge_views(clips), model=model), names=tuple(blocks))
+    features = model.trunk.apply(trunk, normalise(merge_views(clips), model=model), names=tuple(blocks))
     return {name: x.reshape(*clips.shape[:2], *x.shape[1:]) for name, x in features.items()}
 
 
@@ -186,7 +186,15 @@ def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...
     return init(key, jnp.zeros((1, *clip_shape), jnp.float32))
 
 
-def _merge_views(clips):
+def abstract_variables(model: Classifier) -> dict:
+    """The shapes and types of the network's variables, which do not depend on the clip."""
+    heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
+    clips = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
+    return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)
+
+
+def merge_views(clips: Videos) -> UInt8[Array | np.ndarray, "clip time height width channel"]:
+    """The views of all videos as so many clips."""
     return clips.reshape(-1, *clips.shape[2:])
 
 
@@ -194,7 +202,8 @@ def _over_views(logits, head):
     return average(logits, (1,), activation=head.activation, of=head.average)
 
 
-def _check_clips(clips, model):
+def check_clips(clips: Videos, model: Classifier) -> None:
+    """Raises InputError unless `clips` are what the network takes."""
     channels = model.trunk.input_planes
     if clips.ndim != 6 or clips.dtype != jnp.uint8:
         raise InputError(

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Callable, Mapping
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.head import Head
+from r3d_jax.models.presets import PRESETS
 
+TORCHVISIONS = [PRESETS[name] for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")]
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 # Our modules of a branch -> theirs, where they do not follow a rule.
@@ -65,7 +65,7 @@ def torch_names(model: Classifier, layout: str) -> dict[str, tuple[tuple[str, ..
         _check_layout(model, layout)
     last = model.trunk.block_names()[-1]
     names = {}
-    for path, leaf in tree_leaves_with_path(_shapes(model)):
+    for path, leaf in tree_leaves_with_path(abstract_variables(model)):
         _, *modules, leaf_name = path = tuple(key.key for key in path)
         name = _head_name(model, modules[0], layout, last) if len(modules) == 1 else None
         name = name or LAYOUTS[layout](model.trunk, *modules[1:])
@@ -124,6 +124,12 @@ def to_torch(variables: dict, model: Classifier, layout: str) -> dict[str, np.nd
     return tensors
 
 
+def usual_layout(model: Classifier) -> str:
+    """Torchvision's names where it has that network, else ClassyVision's."""
+    single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
+    return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
+
+
 def heads_of(tensors: Mapping[str, np.ndarray]) -> tuple[Head, ...]:
     """The heads that a state dict tells of, pooling any grid; ClassyVision's average probabilities.
 
@@ -139,13 +145,6 @@ def heads_of(tensors: Mapping[str, np.ndarray]) -> tuple[Head, ...]:
     if not heads:
         raise InputError("these weights have no head (fc.weight, or ClassyVision's head_fcl.projection.weight)")
     return tuple(heads)
-
-
-def _shapes(model):
-    # Heads pool any grid here: shapes do not depend on the clip.
-    heads = tuple(head.clone(pool=None) for head in model.heads)
-    clips = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
-    return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)
 
 
 def _inflated(value, shape):

@@ -76,6 +76,7 @@ class ResNet3D(nn.Module):
         train: bool = False,
         names: tuple[str, ...] = (),
         remat: tuple[int, ...] = (),
+        offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Float[Array, "clip ..."]]:
         """Outputs of the blocks `names` (none given: of the last); nothing above the highest of them is run.
@@ -84,6 +85,7 @@ class ResNet3D(nn.Module):
           x: normalised clips; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
+          offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
           axis_name: mapped axis over which those statistics are shared.
 
         Raises:
@@ -104,6 +106,8 @@ class ResNet3D(nn.Module):
         outputs = {}
         for name, step in self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)[: highest + 1]:
             x = step(x)
+            if offsets and name in offsets:
+                x = x + offsets[name]
             if name in names:
                 outputs[name] = x
         return outputs

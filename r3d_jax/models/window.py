@@ -16,8 +16,8 @@ class Window(NamedTuple):
     groups: int
 
     @property
-    def out(self) -> tuple[int, int, int]:
-        """Time, height and width of the output."""
+    def out(self) -> tuple:
+        """Time, height and width of the output; of an exported program's, which takes any size, formulas."""
         return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(*self[:4]))
 
 

@@ -10,7 +10,15 @@ import optax
 from jax import lax
 from jaxtyping import Array
 
-from r3d_jax.models.classifier import Classifier, average_views, init_variables, normalise, predict_views
+from r3d_jax.models.classifier import (
+    Classifier,
+    abstract_variables,
+    average_views,
+    init_variables,
+    normalise,
+    predict_views,
+)
+from r3d_jax.models.compiling import compiler_options
 from r3d_jax.training.metrics import count, hits
 
 AXIS = "batch"
@@ -39,10 +47,7 @@ def init_state(
 
 def abstract_state(model: Classifier, tx: optax.GradientTransformation, devices: list[jax.Device]) -> TrainState:
     """The shapes of a state's arrays, and where `replicate` puts them: what a checkpoint is restored to."""
-    clip = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
-    heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
-    init = partial(model.clone(heads=heads).init, jax.random.key(0))
-    shapes = jax.eval_shape(lambda: _first(init(clip), tx))
+    shapes = jax.eval_shape(partial(_first, tx=tx), abstract_variables(model))
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=_sharding(devices)), shapes)
 
 
@@ -144,7 +149,7 @@ def pmap(step, replicated, batch, *, devices: list[jax.Device], donate: bool = F
         devices=devices,
         donate_argnums=(0,) if donate else (),
     )
-    return mapped.lower(replicated, batch).compile(compiler_options=_compiler_options(devices))
+    return mapped.lower(replicated, batch).compile(compiler_options=compiler_options(devices[0].platform))
 
 
 def replicate(tree: Any, devices: list[jax.Device]) -> Any:
@@ -166,14 +171,3 @@ def split_over(batch: dict[str, Any], devices: list[jax.Device], stop: bool = Fa
 
 def _sharding(devices, *axes):
     return jax.sharding.NamedSharding(jax.sharding.Mesh(devices, (AXIS,)), jax.sharding.PartitionSpec(*axes))
-
-
-def _compiler_options(devices):
-    if devices[0].platform != "cpu":
-        return {}
-    return {
-        # XLA's fusion into YNN kernels halves the speed of 64-channel 2-D convolutions and their gradients.
-        "xla_cpu_experimental_ynn_fusion_type": "",
-        # Barriers would be taken away before equal operations are merged: what `remat` computes again would be kept.
-        "xla_disable_hlo_passes": "cse_barrier_expander",
-    }

@@ -20,7 +20,7 @@ from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
 from r3d_jax.data.pipeline import spread_over_classes, steps_per_epoch, test_batches, train_batches
-from r3d_jax.data.transforms import ten_crops, three_crops
+from r3d_jax.data.transforms import cutter
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
@@ -88,7 +88,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         stride=clip.stride,
         frame_rate=clip.frame_rate,
         size=clip.test_size,
-        cut={1: None, 3: three_crops, 10: partial(ten_crops, edge=clip.crop)}[clip.crops],
+        cut=cutter(clip.crops, clip.crop),
         share=share(),
     )
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)

@@ -5,10 +5,8 @@ from importlib import resources
 from pathlib import Path
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.cost import parameters
-from r3d_jax.models.presets import PRESETS
-from r3d_jax.models.pretrained import from_torch, layout_of
+from r3d_jax.models.pretrained import TORCHVISIONS, from_torch, layout_of, usual_layout
 from r3d_jax.weights.load import load
 from r3d_jax.weights.pth import read_pth
 from r3d_jax.weights.recognise import recognise, state_dict_of
@@ -16,7 +14,6 @@ from r3d_jax.weights.saved import Loaded, read_tensors, write
 
 # What torchvision trained its video networks with: Kinetics at 15 frames a second, half of most videos' rate.
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-TORCHVISIONS = [PRESETS[name] for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")]
 # (frames, edge, stride) of the training clips, where nothing else is said.
 CLIPS = {"torchvision": (16, 112, 2), "classyvision": (8, 112, 1), "torchvision_2d": (8, 224, 1)}
 TEST_SIZE = 128
@@ -63,15 +60,14 @@ def convert(
             f"mean {pixels['mean']} and std {pixels['std']} must have one value for each of {channels} channels"
         )
     time, height, width, _ = network.clip_shape
-    network = Loaded(
-        network.model.clone(**pixels),
-        network.variables,
-        _class_names(classes, network),
-        (frames or time, crop or height, crop or width, channels),
-        stride or network.stride,
-        test_size or network.test_size,
+    network = network._replace(
+        model=network.model.clone(**pixels),
+        class_names=_class_names(classes, network),
+        clip_shape=(frames or time, crop or height, crop or width, channels),
+        stride=stride or network.stride,
+        test_size=test_size or network.test_size,
     )
-    names = names or _usual_names(network.model)
+    names = names or usual_layout(network.model)
     write(out, network, names)
     size = out.stat().st_size / 2**20
     return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
@@ -130,11 +126,6 @@ def _class_names(path, network):
 
 def _numbers(count):
     return tuple(map(str, range(count)))
-
-
-def _usual_names(model: Classifier) -> str:
-    single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
-    return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
 
 
 def _describe(network):

@@ -3,26 +3,30 @@
 import json
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-
 from r3d_jax import config as configs
 from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import abstract_variables
 from r3d_jax.models.description import from_dict
+from r3d_jax.weights import export
 from r3d_jax.weights.saved import Loaded, read
 
 
 def load(source: str | Path, checkpoint: str = "last") -> Loaded:
-    """The network of a run folder, from its last or its "best" checkpoint, or of a file made by `convert`.
+    """The network of a run folder, from its last or its "best" checkpoint, or of a file of `convert` or `export`.
 
     Raises:
-      InputError: nothing of that kind at `source`, or a run without a checkpoint.
+      InputError: nothing of that kind at `source`, a run without a checkpoint, class names that are not the head's.
     """
     source = Path(source)
     if source.is_dir():
         return _load_run(source, checkpoint)
     if not source.exists():
-        raise InputError(f"no run and no converted network at {source}")
+        raise InputError(
+            f"no run, no converted and no exported network at {source}; name the folder of a run (main.py makes them "
+            "in runs/), or a file of python -m r3d_jax convert or export"
+        )
+    if source.suffix == ".npz":
+        return export.read(source)
     if source.suffix != ".safetensors":
         raise InputError(f"{source} is not converted yet; run python -m r3d_jax convert {source} OUT.safetensors")
     return read(source)
@@ -39,12 +43,19 @@ def _load_run(run, checkpoint):
     clip = configs.read(files[0]).clip
     class_names = tuple(files[1].read_text().splitlines())
     model = read_network(run)
+    if (count := model.heads[0].num_classes) != len(class_names):
+        raise InputError(
+            f"{files[1]} names {len(class_names)} classes, but the head has {count}; it needs one line for each, as "
+            "main.py has written it"
+        )
     clip_shape = (clip.frames, clip.crop, clip.crop, model.trunk.input_planes)
-    like = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *clip_shape), jnp.float32))
-    variables = restore_variables(run / "checkpoints", like, checkpoint)
+    variables = restore_variables(run / "checkpoints", abstract_variables(model), checkpoint)
     if variables is None:
         raise InputError(f"the run in {run} has no checkpoint yet; train it with main.py --workdir {run}")
-    return Loaded(model, variables, class_names, clip_shape, clip.stride, clip.test_size)
+    return Loaded(
+        *(model, variables, class_names, clip_shape, clip.stride, clip.test_size),
+        *(clip.frame_rate, clip.views, clip.crops),
+    )
 
 
 def read_network(run: Path):

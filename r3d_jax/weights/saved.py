@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -25,6 +27,8 @@ class Loaded(NamedTuple):
       clip_shape: (time, height, width, channel) of its training clips.
       stride: of the frames in a clip.
       test_size: short edge that its test frames were resized to.
+      frame_rate: that videos were brought to first, by their time stamps; 0: every frame counted.
+      views, crops: of a test video, as in `config.ClipConfig`.
     """
 
     model: Classifier
@@ -33,6 +37,42 @@ class Loaded(NamedTuple):
     clip_shape: tuple[int, int, int, int]
     stride: int
     test_size: int
+    frame_rate: float = 0.0
+    views: int = 10
+    crops: int = 1
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of the pixels over 255, for each channel."""
+        return self.model.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Likewise their standard deviation."""
+        return self.model.std
+
+
+def to_facts(network: Loaded) -> dict[str, Any]:
+    """Everything but the variables, for a file to carry as JSON."""
+    facts = {name: value for name, value in network._asdict().items() if name not in ("model", "variables")}
+    return {"network": to_dict(network.model), **facts}
+
+
+def from_facts(facts: dict[str, Any], variables_of: Callable[[Classifier], dict]) -> Loaded:
+    """The network that `to_facts` has described, with the variables that `variables_of` has for its model.
+
+    Raises:
+      KeyError, TypeError: something is missing or of another kind.
+      InputError: a network that this version does not know.
+    """
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+    model = from_dict(facts.pop("network"))
+    if (count := model.heads[0].num_classes) != len(facts["class_names"]):
+        raise InputError(
+            f"{len(facts['class_names'])} class names, but the head has {count} classes; it needs one name for each"
+        )
+    known = {name: value for name, value in facts.items() if name in Loaded._fields}
+    return Loaded(model, variables_of(model), **known)
 
 
 def write(path: Path, network: Loaded, layout: str) -> None:
@@ -44,9 +84,7 @@ def write(path: Path, network: Loaded, layout: str) -> None:
     if path.exists():
         raise InputError(f"{path} is there already; name another file, or move it away")
     tensors = to_torch(network.variables, network.model, layout)
-    facts = network._asdict()
-    facts = {name: facts[name] for name in ("class_names", "clip_shape", "stride", "test_size")}
-    header = json.dumps({"network": to_dict(network.model), **facts})
+    header = json.dumps(to_facts(network))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.tmp")
     unfinished.write_bytes(save(tensors, {"format": "pt", _HEADER: header}))  # save_file would make it private
@@ -63,9 +101,7 @@ def read(path: Path) -> Loaded:
     if header is None:
         raise InputError(f"{path} holds weights alone; give them a network: python -m r3d_jax convert {path} OUT")
     try:
-        model = from_dict(header["network"])
-        class_names, clip_shape = tuple(header["class_names"]), tuple(header["clip_shape"])
-        return Loaded(model, from_torch(tensors, model), class_names, clip_shape, header["stride"], header["test_size"])
+        return from_facts(header, partial(from_torch, tensors))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} was not written by this version: its header lacks {error}") from error
 

@@ -167,7 +167,7 @@ def test_unconverted_weights_are_not_loaded(tmp_path):
     for path, message in (
         (bare(tmp_path), "holds weights alone; give them a network: python -m r3d_jax convert"),
         (CHECKPOINT, "is not converted yet; run python -m r3d_jax convert"),
-        (tmp_path / "none", "no run and no converted network at"),
+        (tmp_path / "none", "no run, no converted and no exported network at"),
     ):
         with pytest.raises(ValueError, match=message):
             r3d_jax.load(path)

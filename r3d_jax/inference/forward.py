@@ -1,0 +1,74 @@
+"""Clips on the host through a trained network, in batches of few shapes, on all devices."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Float, UInt8
+
+from r3d_jax.models.cam import grad_cam, stretched
+from r3d_jax.models.classifier import average_views, predict_views
+from r3d_jax.models.compiling import compiler_options
+from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.weights.saved import Loaded
+
+SHAPES = 16  # of clips whose programs are kept; each frame size among the videos makes one or a few
+
+Clips = UInt8[np.ndarray, "video view time height width channel"]
+
+
+def make_forward(network: Loaded) -> Callable[[Clips], Float[np.ndarray, "video view class"]]:
+    """clips -> the first head's logits of every view; from several threads, one call after the other."""
+    model = _first_head(network)
+
+    def forward(variables, clips):
+        return predict_views(variables, clips, model=model)
+
+    return _batched(forward, network)
+
+
+def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarray, "video view time height width"]]:
+    """(clips, class of each video) -> Grad-CAM at `block` (see `models.cam`), of the clips' size, not scaled."""
+    model = _first_head(network)
+
+    def maps(variables, clips, classes):
+        return stretched(grad_cam(variables, clips, classes, model=model, block=block), clips.shape[2:5])
+
+    return _batched(maps, network)
+
+
+def probabilities(logits: Float[np.ndarray, "video view class"], network: Loaded) -> Float[np.ndarray, "video class"]:
+    """Of each video, averaged over its views as the head says."""
+    head = network.model.heads[0]
+    return np.asarray(ACTIVATIONS[head.activation](average_views(logits, model=_first_head(network))))
+
+
+def _first_head(network):
+    """Class names are of the first head; the others are not run."""
+    return network.model.clone(heads=network.model.heads[:1])
+
+
+def _batched(function, network):
+    """`function` of variables and arrays whose first axis is padded to a power of two, and to all devices."""
+    devices = jax.devices()
+    mesh = jax.sharding.Mesh(devices, ("video",))
+    whole, split = PartitionSpec(), PartitionSpec("video")
+    variables = jax.device_put(network.variables, NamedSharding(mesh, whole))
+    mapped = jax.shard_map(
+        lambda variables, arrays: function(variables, *arrays), mesh=mesh, in_specs=(whole, split), out_specs=split
+    )
+    jitted = jax.jit(mapped, compiler_options=compiler_options(devices[0].platform))
+    shapes = set()
+
+    def call(*arrays):
+        count = len(arrays[0])
+        padded = -(-(1 << (count - 1).bit_length()) // len(devices)) * len(devices)
+        filled = [np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays]
+        shapes.add(filled[0].shape)
+        if len(shapes) > SHAPES:
+            jitted.clear_cache()
+            shapes.clear()
+        return np.asarray(jitted(variables, jax.device_put(filled, NamedSharding(mesh, split))))[:count]
+
+    return call

@@ -1,0 +1,93 @@
+"""Classes of the videos in files, batched across videos of one frame size, given back in the order of the files."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from r3d_jax.data.parallel import in_order
+from r3d_jax.data.transforms import cutter
+from r3d_jax.data.views import Views, open_video_file, read_views
+from r3d_jax.inference.forward import make_forward, probabilities
+from r3d_jax.inference.inputs import Named
+from r3d_jax.weights.saved import Loaded
+
+
+class Prediction(NamedTuple):
+    """Probabilities of one video, or why there are none."""
+
+    video: str
+    frames: int = 0
+    probabilities: Float[np.ndarray, "class"] | None = None
+    reason: str = ""
+
+
+def predict(
+    network: Loaded, videos: Sequence[Named], *, views: int = 0, batch: int = 4, workers: int = 2
+) -> Iterator[Prediction]:
+    """One prediction for each video, under a progress bar: from the clips that it would be tested on.
+
+    Args:
+      views: clips of a video; 0: as many as the network was tested with.
+      batch: videos that run through the network together, where their frames are of one size.
+      workers: threads that read; each holds the clips of some videos ready.
+    """
+    forward = make_forward(network)
+    waiting: dict[tuple, dict[int, Views]] = {}  # of each shape of clips, by the videos' places
+    done: dict[int, Prediction] = {}
+    names, frames, next_place = [str(named.path) for named in videos], {}, 0
+
+    def run(shape):
+        clips = waiting.pop(shape)
+        rows = probabilities(forward(np.stack(list(clips.values()))), network)
+        for place, row in zip(clips, rows):
+            done[place] = Prediction(names[place], frames.pop(place), row)
+
+    read = partial(_read, network=network, views=views)
+    found = in_order(read, videos, label="Predicting", workers=workers, leave=False)
+    for place, (clips, count, reason) in enumerate(found):
+        if reason:
+            done[place] = Prediction(names[place], reason=reason)
+        else:
+            frames[place] = count
+            waiting.setdefault(clips.shape, {})[place] = clips
+            if len(waiting[clips.shape]) == batch:
+                run(clips.shape)
+            elif len(frames) > 4 * batch:  # of many sizes: those that wait longest
+                run(next(iter(waiting)))
+        while next_place in done:
+            yield done.pop(next_place)
+            next_place += 1
+    while waiting:
+        run(next(iter(waiting)))
+    for place in sorted(done):
+        yield done[place]
+
+
+def clips_of_video(video, network: Loaded, views: int = 0) -> Views:
+    """The clips that `video` would be tested on. Raises ValueError as `read_views` does."""
+    time, height, *_ = network.clip_shape
+    return read_views(
+        video,
+        views=views or network.views,
+        frames=time,
+        stride=network.stride,
+        frame_rate=network.frame_rate,
+        size=network.test_size,
+        cut=cutter(network.crops, height),
+    )
+
+
+def _read(named, *, network, views):
+    """(clips or None, how many frames the video has, why it cannot be read)."""
+    if named.reason:
+        return None, 0, named.reason
+    try:
+        video = open_video_file(named.path)
+        return clips_of_video(video, network, views), video.info.num_frames, ""
+    except OSError as error:
+        return None, 0, error.strerror or str(error)
+    except ValueError as error:
+        return None, 0, str(error)

@@ -1,0 +1,124 @@
+"""A network slid over videos of any length: probabilities of every stretch, in the memory of a few clips."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from r3d_jax.data.stream import stream, stretches
+from r3d_jax.inference.forward import probabilities
+from r3d_jax.inference.inputs import Named
+from r3d_jax.inference.rows import Row
+from r3d_jax.weights.saved import Loaded
+
+POINTS = 1000  # of a curve, at most twice as many: more than a picture shows
+CURVES = 8
+
+
+def timeline(network: Loaded, forward: Callable, named: Named, *, hop: int = 0, batch: int = 8) -> Iterator[Row]:
+    """A row for each stretch of one video, and one with the reason where it cannot be read on.
+
+    Args:
+      forward: of `make_forward`.
+      hop: frames from one clip's start to the next one's; 0: half of what a clip spans.
+      batch: clips that run through the network together.
+    """
+    name, (time, *_), stride = str(named.path), network.clip_shape, network.stride
+    if named.reason:
+        yield _failed(name, named.reason)
+        return
+    hop = hop or max(1, time * stride // 2)
+    given = 0.0
+    try:
+        with named.path.open("rb") as file:
+            moments = stream(file, size=network.test_size, frame_rate=network.frame_rate)
+            clips = stretches(moments, frames=time, stride=stride, hop=hop)
+            while chunk := _until_it_fails(clips, batch):
+                some, reason = chunk
+                if some:
+                    rows = probabilities(forward(np.stack([each.clip for each in some])[:, None]), network)
+                    for each, row in zip(some, rows):
+                        given = round(each.end, 3)
+                        yield Row(name, {"start": round(each.start, 3), "end": given}, row)
+                if reason:
+                    yield _failed(name, reason, given)
+                    return
+    except OSError as error:
+        yield _failed(name, error.strerror or str(error), given)
+
+
+def _until_it_fails(clips, count):
+    """Up to `count` clips and why there are no more (empty: none is known); None at the end."""
+    some = []
+    try:
+        for each in islice(clips, count):
+            some.append(each)
+    except ValueError as error:
+        return some, str(error)
+    return (some, "") if some else None
+
+
+def _failed(name, reason, at=0.0):
+    return Row(name, {"start": at, "end": at}, None, reason)
+
+
+class Curve:
+    """Probabilities over time, of a bounded number of points: where there are too many, neighbours are averaged."""
+
+    def __init__(self):
+        self._seconds: list[float] = []
+        self._rows: list[Float[np.ndarray, "class"]] = []
+        self._each, self._pending = 1, []
+
+    def add(self, row: Row) -> None:
+        """The next stretch; at its middle."""
+        self._pending.append(((row.where["start"] + row.where["end"]) / 2, row.probabilities))
+        if len(self._pending) == self._each:
+            self._settle()
+        if len(self._rows) == 2 * POINTS:
+            self._seconds = [sum(pair) / 2 for pair in zip(self._seconds[::2], self._seconds[1::2])]
+            self._rows = [(a + b) / 2 for a, b in zip(self._rows[::2], self._rows[1::2])]
+            self._each *= 2
+
+    def _settle(self):
+        seconds, rows = zip(*self._pending)
+        self._seconds.append(float(np.mean(seconds)))
+        self._rows.append(np.mean(rows, 0))
+        self._pending = []
+
+    def __len__(self):
+        return len(self._rows) + bool(self._pending)
+
+    def points(self) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point class"]]:
+        """Seconds and probabilities."""
+        if self._pending:
+            self._settle()
+        return np.array(self._seconds), np.array(self._rows)
+
+
+def draw(curve: Curve, class_names: tuple[str, ...], title: str, path: Path) -> None:
+    """A picture of the likeliest classes' probabilities over time, into a file that is not there yet."""
+    from matplotlib.figure import Figure  # half a second, which only a drawn picture should cost
+
+    seconds, rows = curve.points()
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    axes = figure.subplots()
+    shown = np.argsort(-rows.mean(0), kind="stable")[:CURVES]
+    for label in shown:
+        axes.plot(seconds, rows[:, label], label=class_names[label], marker="o" if len(rows) < 60 else "", markersize=3)
+    axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02), title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def free_path(folder: Path, stem: str, suffix: str) -> Path:
+    """`folder/stem.suffix`, or with the lowest number behind `stem` that no file there has."""
+    path, number = folder / f"{stem}{suffix}", 2
+    while path.exists():
+        path, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return path

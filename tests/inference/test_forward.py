@@ -1,0 +1,59 @@
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from r3d_jax.inference.forward import make_forward, make_maps, probabilities
+from r3d_jax.models.cam import grad_cam, stretched
+from r3d_jax.models.classifier import build, init_variables, predict_views
+from r3d_jax.weights.saved import Loaded
+
+
+@pytest.fixture
+def clips(rng):
+    return rng.integers(0, 256, (3, 2, 4, 16, 20, 3), np.uint8)
+
+
+def test_any_number_of_videos_on_all_devices_gives_predict_views(network, clips, devices):
+    expected = jax.jit(partial(predict_views, model=network.model))(network.variables, clips)
+    forward = make_forward(network)
+    for count in (1, 2, 3):
+        np.testing.assert_allclose(forward(clips[:count]), expected[:count], rtol=1e-4, atol=1e-5)
+
+
+def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clips):
+    head = network.model.heads[0]
+    model = network.model.clone(heads=(head, head.clone(num_classes=7, unique_id="other")))
+    variables = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    several = network._replace(model=model, variables=variables)
+    expected, _ = predict_views(variables, clips, model=model)
+    np.testing.assert_allclose(make_forward(several)(clips), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation, total", [("softmax", 1), ("sigmoid", None)])
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_a_videos_probabilities_are_averaged_as_the_head_says(rng, activation, total, average):
+    model = build("r3d_18", 4, activation=activation, average=average)
+    logits = rng.standard_normal((2, 3, 4), np.float32)
+    found = probabilities(logits, Loaded(model, {}, tuple("abcd"), (8, 16, 16, 3), 1, 16))
+    function = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}[activation]
+    expected = function(logits).mean(1) if average == "probabilities" else function(logits.mean(1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    if total:
+        np.testing.assert_allclose(found.sum(1), total, rtol=1e-5)
+
+
+def test_maps_have_the_size_of_the_clips(network, clips):
+    classes = np.array([0, 2, 1])
+    maps = make_maps(network)(clips, classes)
+    assert maps.shape == clips.shape[:-1]
+    alone = stretched(grad_cam(network.variables, clips, classes, model=network.model), clips.shape[2:5])
+    np.testing.assert_allclose(maps, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_programs_of_many_frame_sizes_are_not_all_kept(network, rng, monkeypatch):
+    monkeypatch.setattr("r3d_jax.inference.forward.SHAPES", 2)
+    forward = make_forward(network)
+    for width in (16, 18, 20, 22):
+        assert forward(rng.integers(0, 256, (1, 1, 4, 16, width, 3), np.uint8)).shape == (1, 1, 3)

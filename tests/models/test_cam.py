@@ -1,0 +1,88 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from shapes import unchecked_shapes
+
+from r3d_jax.models.cam import grad_cam, stretched
+from r3d_jax.models.classifier import build, features_fn, init_variables, normalise, predict_views
+
+TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
+TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
+LAST, FIRST = "pathway0-stage2-block0", "pathway0-stage1-block0"
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    model = build("r3d_18", 5, **TINY)
+    return model, init_variables(model, jax.random.key(0), (4, 16, 16, 3))
+
+
+@pytest.fixture
+def videos(rng):
+    return rng.integers(0, 256, (2, 2, 4, 16, 20, 3), np.uint8)
+
+
+def test_under_a_head_that_pools_everything_it_is_the_class_activation_map(tiny, videos):
+    model, variables = tiny
+    classes = np.array([3, 1])
+    maps = jax.jit(partial(grad_cam, model=model))(variables, videos, classes)
+    features = features_fn(variables, videos, model=model, blocks=(LAST,))[LAST]
+    kernel = variables["params"]["heads_0"]["kernel"]
+    places = np.prod(features.shape[2:5])
+    expected = jnp.einsum("vithwf,fv->vithw", features, kernel[:, classes]) / places
+    np.testing.assert_allclose(maps, jax.nn.relu(expected), rtol=1e-4, atol=1e-7)
+    assert maps.max() > 0
+
+
+@pytest.mark.parametrize("block", [FIRST, "stem-path0"])
+def test_lower_blocks_weigh_channels_by_the_logits_gradient(tiny, videos, block):
+    """By finite differences: what adding a little to a channel everywhere does to the logit."""
+    model, variables = tiny
+    maps = grad_cam(variables, videos[:1], np.array([2]), model=model, block=block)
+    features = features_fn(variables, videos[:1], model=model, blocks=(block,))[block]
+    trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
+    clips = normalise(videos[0], model=model)
+
+    def logits(offset):
+        last = model.trunk.apply(trunk, clips, offsets={block: offset})[LAST]
+        return model.heads[0].apply({"params": variables["params"]["heads_0"]}, last)[:, 2]
+
+    places, step = np.prod(features.shape[2:5]), 1e-2
+    weights = []
+    for channel in jnp.eye(features.shape[-1]):
+        weights.append((logits(step * channel) - logits(-step * channel)) / (2 * step * places))
+    expected = jnp.einsum("ithwf,fi->ithw", features[0], jnp.stack(weights))
+    np.testing.assert_allclose(maps[0], jax.nn.relu(expected), rtol=0.05, atol=0.01 * float(maps.max()))
+
+
+def test_the_logits_stay_as_they_are_without_offsets(tiny, videos):
+    model, variables = tiny
+    expected = predict_views(variables, videos, model=model)
+    maps = grad_cam(variables, videos, np.array([0, 0]), model=model)
+    assert maps.shape[:2] == expected.shape[:2] and (maps >= 0).all()
+
+
+def test_a_head_in_the_middle_is_explained_from_below_it(videos):
+    model = build("r3d_18", 5, block=FIRST, **TINY)
+    variables = init_variables(model, jax.random.key(0), (4, 16, 16, 3))
+    assert grad_cam(variables, videos, np.array([1, 2]), model=model).shape == (2, 2, 4, 8, 10)
+    with pytest.raises(ValueError, match=f"block '{LAST}' lies above {FIRST}, which the head reads"):
+        grad_cam(variables, videos, np.array([1, 2]), model=model, block=LAST)
+
+
+def test_what_does_not_exist_is_refused(tiny, videos):
+    model, variables = tiny
+    with pytest.raises(ValueError, match="no block 'stage9' in this trunk; its blocks: stem-path0, "):
+        grad_cam(variables, videos, np.array([0, 0]), model=model, block="stage9")
+    with pytest.raises(ValueError, match="must be uint8"), unchecked_shapes():
+        grad_cam(variables, videos.astype(np.float32), np.array([0, 0]), model=model)
+
+
+def test_maps_are_stretched_linearly():
+    ramp = jnp.arange(4.0).reshape(1, 4, 1, 1)
+    stretched_ramp = stretched(ramp, (8, 3, 2))
+    assert stretched_ramp.shape == (1, 8, 3, 2)
+    np.testing.assert_allclose(stretched_ramp[0, 1:-1, 0, 0], np.arange(6) / 2 + 0.25, atol=1e-6)
