@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
     _add_check(commands)
     _add_convert(commands)
     _add_predict(commands)
+    _add_cam(commands)
     _add_export(commands)
     flags = vars(parser.parse_args(arguments))
     try:
@@ -96,6 +97,25 @@ def _predict(**flags):
 
     keep_programs()
     sys.exit(command(**flags))
+
+
+def _add_cam(commands):
+    text = "A video in which one sees what speaks for a class (Grad-CAM)."
+    flags = _add_command(commands, "cam", _cam, text)
+    flags.add_argument("video", type=Path)
+    flags.add_argument("out", type=Path, help="file to write, *.mp4 or *.gif")
+    flags.add_argument("--class", dest="label", default="", help="default: the likeliest")
+    flags.add_argument("--block", default="", help="whose output is mapped; default: the one that the head reads")
+    flags.add_argument("--size", type=int, default=256, help="short edge of the frames that are written")
+
+
+def _cam(source, checkpoint, video, out, **flags):
+    from r3d_jax.inference.cam_video import cam_video
+    from r3d_jax.models.compiling import keep_programs
+    from r3d_jax.weights.load import load
+
+    keep_programs()
+    print("\n".join(cam_video(load(source, checkpoint), video, out, **flags)))
 
 
 def _add_export(commands):

@@ -44,7 +44,7 @@ def test_configurations_import_the_config_module_alone():
 
 def test_each_outside_library_is_touched_by_few_files():
     owners = {
-        "av": {f"data/{name}.py" for name in ("decode", "probe", "pixels", "stream", "reencode", "demo")},
+        "av": {f"data/{name}.py" for name in ("decode", "probe", "pixels", "stream", "write", "reencode", "demo")},
         "grain": {"data/pipeline.py", "training/task.py"},
         "orbax": {"weights/checkpoint.py"},
         "safetensors": {"weights/saved.py"},

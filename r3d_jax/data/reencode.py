@@ -57,7 +57,7 @@ def _encode(data, info, layout, size, key_every):
         rate = Fraction(info.frame_rate or 25).limit_denominator(TICKS)
         frames = each_whole(data, layout, info, np.arange(info.num_frames), size=size)
         for frame, seconds in zip(frames, layout.seconds, strict=True):
-            stream = stream or _add_stream(output, rate, frame.shape[:2], key_every)
+            stream = stream or add_stream(output, rate, frame.shape[:2], key_every)
             picture = av.VideoFrame.from_ndarray(frame[: stream.height, : stream.width].copy(), format="rgb24")
             picture.pts, picture.time_base = round(seconds * TICKS), Fraction(1, TICKS)
             output.mux(stream.encode(picture))
@@ -95,7 +95,10 @@ def describe(effects: list[Effect]) -> str:
     )
 
 
-def _add_stream(output, rate, size, key_every):
+def add_stream(
+    output: av.container.OutputContainer, rate: Fraction, size: tuple[int, int], key_every: int
+) -> av.VideoStream:
+    """H.264 for frames of `size` (height, width), whose times are counted in TICKS."""
     stream = output.add_stream("libx264", rate=rate)
     # H.264 with colour at half resolution needs even edges: an odd last row or column goes.
     stream.height, stream.width = (max(2, edge - edge % 2) for edge in size)

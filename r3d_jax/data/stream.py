@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from r3d_jax.data.decode import packets_of, reason_of, video_stream
 from r3d_jax.data.pixels import upright
@@ -24,11 +24,21 @@ class Moment(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A clip, and when its first frame is shown and its last one."""
+    """A clip, the number of its first moment, and when each of its frames is shown."""
 
-    start: float
-    end: float
+    first: int
+    seconds: Float[np.ndarray, "time"]
     clip: UInt8[np.ndarray, "time height width channel"]
+
+    @property
+    def start(self) -> float:
+        """When its first frame is shown."""
+        return float(self.seconds.min())
+
+    @property
+    def end(self) -> float:
+        """When its last frame is shown."""
+        return float(self.seconds.max())
 
 
 def stream(file: io.IOBase | bytes, *, size: int, frame_rate: float = 0.0) -> Iterator[Moment]:
@@ -51,16 +61,16 @@ def stretches(moments: Iterable[Moment], *, frames: int, stride: int, hop: int) 
     for moment in moments:
         held.append(moment)
         if count + 1 >= span and not (count + 1 - span) % hop:
-            yield _stretch(held, frames, stride)
+            yield _stretch(count, held, frames, stride)
             given = count
         count += 1
     if count and given < count - 1:
-        yield _stretch(held, frames, stride)
+        yield _stretch(count - 1, held, frames, stride)
 
 
-def _stretch(held, frames, stride):
-    chosen = [held[i * stride % len(held)].frame for i in range(frames)]
-    return Stretch(held[0].seconds, held[-1].seconds, np.stack(chosen))
+def _stretch(last, held, frames, stride):
+    seconds, clip = zip(*(held[i * stride % len(held)] for i in range(frames)))
+    return Stretch(last + 1 - len(held), np.array(seconds), np.stack(clip))
 
 
 def _decoded(file, size):

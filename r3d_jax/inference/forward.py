@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float, UInt8
 
-from r3d_jax.models.cam import grad_cam, stretched
+from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import average_views, predict_views
 from r3d_jax.models.compiling import compiler_options
 from r3d_jax.models.head import ACTIVATIONS
@@ -28,12 +28,12 @@ def make_forward(network: Loaded) -> Callable[[Clips], Float[np.ndarray, "video 
     return _batched(forward, network)
 
 
-def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarray, "video view time height width"]]:
-    """(clips, class of each video) -> Grad-CAM at `block` (see `models.cam`), of the clips' size, not scaled."""
+def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
+    """(clips, class of each video) -> Grad-CAM at `block`: see `models.cam`."""
     model = _first_head(network)
 
     def maps(variables, clips, classes):
-        return stretched(grad_cam(variables, clips, classes, model=model, block=block), clips.shape[2:5])
+        return grad_cam(variables, clips, classes, model=model, block=block)
 
     return _batched(maps, network)
 

@@ -67,7 +67,7 @@ def test_what_cannot_be_encoded_is_refused(monkeypatch):
     def failing(*_, **__):
         raise av.error.ExternalError(1, "Generic error in an external library")
 
-    monkeypatch.setattr(module, "_add_stream", failing)
+    monkeypatch.setattr(module, "add_stream", failing)
     with pytest.raises(ValueError, match="cannot be re-encoded: Generic error in an external library"):
         smaller(LONG, 32)
 

@@ -1,0 +1,101 @@
+"""Frames to a video file or an animated picture, one after the other."""
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from r3d_jax.data.reencode import TICKS, add_stream
+from r3d_jax.data.stream import Moment
+from r3d_jax.errors import InputError
+
+KINDS = (".mp4", ".gif")
+HUNDREDTHS = 100  # of a second: what an animated picture counts in
+
+
+def check_out(path: Path) -> None:
+    """Raises InputError unless a video can be written at `path`: what is there already is never replaced."""
+    if path.suffix.lower() not in KINDS:
+        raise InputError(f"{path} must be called *{' or *'.join(KINDS)}, which is what it will be")
+    if path.exists():
+        raise InputError(f"{path} is there already; name another file, or move it away")
+
+
+def write_video(path: Path, moments: Iterable[Moment]) -> int:
+    """Writes `moments` to `path`, whole or not at all; how many there were.
+
+    Raises:
+      InputError: as `check_out`; no moments.
+    """
+    check_out(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.tmp")
+    animated = path.suffix.lower() == ".gif"
+    count = 0
+    try:
+        with av.open(str(unfinished.absolute()), "w", format="gif" if animated else "mp4") as output:
+            for moment in moments:
+                if not count:
+                    encode = (_gif if animated else _h264)(output, moment.frame.shape[:2])
+                encode(moment)
+                count += 1
+            if count:
+                encode(None)
+        if not count:
+            raise InputError(f"no frames for {path}")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _h264(output, size):
+    stream = add_stream(output, Fraction(25), size, key_every=50)
+
+    def encode(moment):
+        picture = None
+        if moment:
+            picture = av.VideoFrame.from_ndarray(moment.frame[: stream.height, : stream.width].copy(), format="rgb24")
+            picture.pts, picture.time_base = round(moment.seconds * TICKS), Fraction(1, TICKS)
+        output.mux(stream.encode(picture))
+
+    return encode
+
+
+def _gif(output, size):
+    """256 colours, chosen for each frame."""
+    stream = output.add_stream("gif", rate=HUNDREDTHS)
+    stream.height, stream.width = size
+    stream.pix_fmt, stream.codec_context.time_base = "pal8", Fraction(1, HUNDREDTHS)
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=size[1], height=size[0], format="rgb24", time_base=Fraction(1, HUNDREDTHS))
+    both, palette = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+    use = graph.add("paletteuse", "new=1")
+    source.link_to(both)
+    both.link_to(palette, 0, 0)
+    both.link_to(use, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(graph.add("buffersink"))
+    graph.configure()
+    shown = -1
+
+    def encode(moment):
+        nonlocal shown
+        picture = None
+        if moment:
+            picture = av.VideoFrame.from_ndarray(moment.frame, format="rgb24")
+            shown = max(shown + 1, round(moment.seconds * HUNDREDTHS))
+            picture.pts, picture.time_base = shown, Fraction(1, HUNDREDTHS)
+        graph.push(picture)
+        while True:
+            try:
+                found = graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+            output.mux(stream.encode(found))
+        if moment is None:
+            output.mux(stream.encode())
+
+    return encode

@@ -1,0 +1,88 @@
+"""A video in which one sees what speaks for a class: Grad-CAM painted over its frames."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from r3d_jax.data.stream import Moment, stream, stretches
+from r3d_jax.data.views import open_video_file
+from r3d_jax.data.write import check_out, write_video
+from r3d_jax.errors import InputError
+from r3d_jax.inference.forward import make_forward, make_maps, probabilities
+from r3d_jax.inference.overlay import overlay
+from r3d_jax.inference.predict import clips_of_video
+from r3d_jax.weights.saved import Loaded
+
+AT_ONCE = 4  # clips
+
+
+def cam_video(
+    network: Loaded, path: Path, out: Path, *, label: str = "", block: str = "", size: int = 256
+) -> list[str]:
+    """Writes `out`, an .mp4 or .gif, and tells in lines what it shows. Clips follow each other without a gap.
+
+    Args:
+      label: name of the class; empty: the likeliest of the video.
+      block: whose output is mapped; empty: the one that the head reads.
+      size: short edge of the frames that are written; the network sees them at its own.
+
+    Raises:
+      InputError: a class or a block that does not exist; a video that cannot be read; a file that is there already.
+    """
+    check_out(out)
+    if label and label not in network.class_names:
+        raise InputError(f"no class {label!r}; there are {', '.join(network.class_names)}")
+    if size < 2:
+        raise InputError(f"--size (={size}) must be at least 2")
+    try:
+        clips = clips_of_video(open_video_file(path), network)
+        row = probabilities(make_forward(network)(clips[None]), network)[0]
+        index = network.class_names.index(label) if label else int(row.argmax())
+        maps = _maps_along(network, path, index, block)
+        count = write_video(out, _painted(network, path, maps, size))
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from error
+    at = block or network.model.heads[0].block or network.model.trunk.block_names()[-1]
+    return [
+        f"{path}: {row[index]:.1%} {network.class_names[index]}",
+        f"{out}: {count} frames, {out.stat().st_size / 2**20:.1f} MiB; what speaks for it at {at}",
+    ]
+
+
+def _maps_along(network, path, index, block):
+    """The map of each stretch, in their order: small, whatever the length of the video."""
+    (time, *_), stride = network.clip_shape, network.stride
+    maps_of, maps, waiting = make_maps(network, block), [], []
+
+    def run():
+        maps.extend(maps_of(np.stack(waiting)[:, None], np.full(len(waiting), index))[:, 0])
+        waiting.clear()
+
+    with path.open("rb") as file:
+        moments = stream(file, size=network.test_size, frame_rate=network.frame_rate)
+        for each in stretches(moments, frames=time, stride=stride, hop=_span(network)):
+            waiting.append(each.clip)
+            if len(waiting) == AT_ONCE:
+                run()
+    if waiting:
+        run()
+    return maps
+
+
+def _painted(network, path, maps, size) -> Iterator[Moment]:
+    """Every moment once, under the map of its stretch."""
+    highest, shown = max(float(each.max()) for each in maps), 0
+    with path.open("rb") as file:
+        moments = stream(file, size=size, frame_rate=network.frame_rate)
+        for each, its in zip(stretches(moments, frames=_span(network), stride=1, hop=_span(network)), maps):
+            frames = overlay(each.clip, its, highest)
+            # The last stretch begins before the one before it ends, and a short video's repeats it.
+            last = each.first + len(set(each.seconds.tolist()))
+            for place in range(max(shown, each.first), last):
+                yield Moment(float(each.seconds[place - each.first]), frames[place - each.first])
+            shown = last
+
+
+def _span(network):
+    return (network.clip_shape[0] - 1) * network.stride + 1
