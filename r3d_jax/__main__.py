@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     _add_predict(commands)
     _add_cam(commands)
     _add_export(commands)
+    _add_serve(commands)
     flags = vars(parser.parse_args(arguments))
     try:
         flags.pop("call")(**flags)
@@ -129,6 +130,26 @@ def _export(source, checkpoint, out):
     from r3d_jax.weights.load import load
 
     print("\n".join(export(load(source, checkpoint), out)))
+
+
+def _add_serve(commands):
+    text = "A page on this machine that a video can be dropped on, and a JSON endpoint for programs."
+    flags = _add_command(commands, "serve", _serve, text)
+    flags.add_argument("--host", default="127.0.0.1", help="address to listen at; default: for this machine alone")
+    flags.add_argument("--port", type=int, default=8000)
+    flags.add_argument("--max_mb", type=float, default=100, help="of one video")
+    flags.add_argument("--seconds", type=float, default=60, help="that one request may take")
+    flags.add_argument("--requests", type=int, default=8, help="taken at a time; further ones are told to come again")
+
+
+def _serve(source, checkpoint, host, port, max_mb, seconds, requests):
+    from r3d_jax.inference.serve import Limits, serve
+    from r3d_jax.models.compiling import keep_programs
+    from r3d_jax.weights.load import load
+
+    keep_programs()
+    limits = Limits(int(max_mb * 2**20), seconds, requests)
+    serve(load(source, checkpoint), name=source.name, host=host, port=port, limits=limits)
 
 
 def _add_command(commands, name, call, text):

@@ -1,6 +1,7 @@
 """Two virtual CPU devices, a compilation cache, shapes checked in every call, and what many tests share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ install_import_hook("r3d_jax", "shapes.typechecked")
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from selenium import webdriver  # noqa: E402
 
 from r3d_jax.data.demo import Demo  # noqa: E402
 
@@ -63,6 +65,31 @@ def odd():
     if not folder.is_dir():
         pytest.skip(f"no real videos in {DATA} (R3D_JAX_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Chromium without a window and without any network but this machine."""
+    if not shutil.which("chromedriver"):
+        assert not os.environ.get("CI"), "chromium and chromium-driver are missing"
+        pytest.skip("no chromium and chromium-driver (Debian's packages)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    quiet = (
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-quic",
+        "no-first-run",
+    )
+    nowhere = "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    for flag in ("headless", "no-sandbox", "disable-gpu", "window-size=1100,1400", nowhere, *quiet):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What decoding a whole video once shows: how many frames it has, how they are to be shown, and where they are."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import av
@@ -27,19 +28,22 @@ class VideoInfo(NamedTuple):
     width: int
 
 
-def probe(data: bytes) -> tuple[VideoInfo, Layout]:
+def probe(data: bytes, *, each: Callable[[], None] = lambda: None) -> tuple[VideoInfo, Layout]:
     """Decodes every frame; what a file declares is often wrong.
+
+    Args:
+      each: called before each packet is decoded; what it raises ends the work.
 
     Raises:
       ValueError: no video stream, or nothing in it decodes, or it breaks off; the message is the reason.
     """
     try:
-        return _probe(data, strict=True)
+        return _probe(data, each, strict=True)
     except ValueError:
-        return _probe(data, strict=False)
+        return _probe(data, each, strict=False)
 
 
-def _probe(data, *, strict):
+def _probe(data, each, *, strict):
     """`strict`: damage is an error.
 
     Otherwise decoders make up what is damaged from what they have decoded before. That has to be the same at every
@@ -52,6 +56,7 @@ def _probe(data, *, strict):
         plain = True
         try:
             for packet in packets_of(container, stream):
+                each()
                 if packet.size:
                     plain = plain and not any(map(packet.has_sidedata, ("new_extradata", "palette", "param_change")))
                     rows.append((_find(data, packet), packet.size, packet.is_keyframe, -1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -29,10 +29,14 @@ def open_video_file(path: Path) -> Video:
     Raises:
       ValueError, OSError: it cannot be read; the message is the reason.
     """
-    data = path.read_bytes()
+    return open_bytes(path.read_bytes())
+
+
+def open_bytes(data: bytes, **options: Any) -> Video:
+    """The same of a file's bytes; `options` are `probe`'s."""
     if not data:
         raise ValueError("empty")
-    info, layout = probe(data)
+    info, layout = probe(data, **options)
     return Video(data, layout, info)
 
 

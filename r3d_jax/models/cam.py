@@ -56,10 +56,3 @@ def grad_cam(
     weights = gradient.mean((1, 2, 3), keepdims=True)
     maps = jax.nn.relu((weights * features).sum(-1))
     return maps.reshape(*clips.shape[:2], *maps.shape[1:])
-
-
-def stretched(
-    maps: Float[Array, "*axes time2 height2 width2"], size: tuple[int, int, int]
-) -> Float[Array, "*axes time height width"]:
-    """`maps` at the size (time, height, width) of the clips they belong to, linearly."""
-    return jax.image.resize(maps, (*maps.shape[:-3], *size), "linear")

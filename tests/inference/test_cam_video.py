@@ -63,3 +63,10 @@ def test_heat_is_painted_where_the_map_is_high_and_nowhere_else():
     faint = overlay(frames, maps, highest=300.0).astype(int)
     assert np.abs(faint - 100).max() < 10
     assert (overlay(frames, 0 * maps, highest=0.0) == 100).all()
+
+
+def test_maps_are_stretched_in_time_as_well():
+    frames = np.full((4, 8, 8, 3), 100, np.uint8)
+    maps = np.stack([np.zeros((2, 2), np.float32), np.ones((2, 2), np.float32)])
+    change = np.abs(overlay(frames, maps, highest=1.0).astype(int) - 100).sum((1, 2, 3))
+    assert change[0] == 0 < change[1] < change[2] < change[3]

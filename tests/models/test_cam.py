@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapes import unchecked_shapes
 
-from r3d_jax.models.cam import grad_cam, stretched
+from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, features_fn, init_variables, normalise, predict_views
 
 TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
@@ -79,10 +79,3 @@ def test_what_does_not_exist_is_refused(tiny, videos):
         grad_cam(variables, videos, np.array([0, 0]), model=model, block="stage9")
     with pytest.raises(ValueError, match="must be uint8"), unchecked_shapes():
         grad_cam(variables, videos.astype(np.float32), np.array([0, 0]), model=model)
-
-
-def test_maps_are_stretched_linearly():
-    ramp = jnp.arange(4.0).reshape(1, 4, 1, 1)
-    stretched_ramp = stretched(ramp, (8, 3, 2))
-    assert stretched_ramp.shape == (1, 8, 3, 2)
-    np.testing.assert_allclose(stretched_ramp[0, 1:-1, 0, 0], np.arange(6) / 2 + 0.25, atol=1e-6)

@@ -1,0 +1,108 @@
+"""What one video is answered with: its classes, their course over time, and what speaks for the likeliest."""
+
+import base64
+import math
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from r3d_jax.data.clips import test_clips
+from r3d_jax.data.views import Video, Views, moments, read_views
+from r3d_jax.inference.forward import probabilities
+from r3d_jax.inference.overlay import overlay_one
+from r3d_jax.inference.predict import clips_of_video
+from r3d_jax.inference.rows import best
+from r3d_jax.weights.saved import Loaded
+
+POINTS = 40  # of a timeline, at most
+OBLONG = 4  # the longest edge that is taken, over the shortest: memory goes with it
+
+
+class Question(NamedTuple):
+    """A video's clips, and when they are shown.
+
+    Attributes:
+      views: what it is tested on.
+      along: clips along the whole video; as many as one asked for.
+      view_seconds, along_seconds: the middle of each; for each crop again.
+    """
+
+    views: Views
+    along: Views
+    view_seconds: Float[np.ndarray, "view"]
+    along_seconds: Float[np.ndarray, "point"]
+    frames: int
+    seconds: float
+
+
+def ask(video: Video, network: Loaded, *, timeline: bool) -> Question:
+    """Reads the clips.
+
+    Raises:
+      ValueError: a video that cannot be read, or is too oblong; the message is the reason.
+    """
+    height, width = video.info.height, video.info.width
+    if max(height, width) > OBLONG * min(height, width):
+        raise ValueError(f"its frames are {width}x{height}: one edge is more than {OBLONG} times the other")
+    time, *_ = network.clip_shape
+    how = {"frames": time, "stride": network.stride, "frame_rate": network.frame_rate, "size": network.test_size}
+    shown = moments(video, network.frame_rate)
+    span = time * network.stride
+    points = min(POINTS, math.ceil(2 * len(shown) / span)) if timeline else 0
+    views = clips_of_video(video, network)
+    along = read_views(video, views=points, **how) if points else np.zeros((0, *views.shape[1:]), np.uint8)
+
+    def middles(count):
+        clips = test_clips(len(shown), views=count, frames=time, stride=network.stride)
+        return video.layout.seconds[shown[clips]].mean(1)
+
+    return Question(
+        views=views,
+        along=along,
+        view_seconds=np.tile(middles(network.views), network.crops),
+        along_seconds=middles(points) if points else np.zeros(0),
+        frames=video.info.num_frames,
+        seconds=float(video.layout.seconds[-1]),
+    )
+
+
+def answer(network: Loaded, question: Question, logits: Float[np.ndarray, "clip class"], top: int) -> dict[str, Any]:
+    """JSON: classes of the video, and of each point of time; `logits` are of its views, then of the clips along it."""
+    views = len(question.views)
+    row = probabilities(logits[None, :views], network)[0]
+    found = {
+        "frames": question.frames,
+        "seconds": round(question.seconds, 3),
+        "top": [{"class": name, "probability": round(p, 6)} for name, p in best(row, network.class_names, top)],
+    }
+    if len(question.along):
+        course = probabilities(logits[views:, None], network)
+        shown = np.argsort(-course.max(0), kind="stable")[:top]
+        found["timeline"] = {
+            "seconds": question.along_seconds.round(3).tolist(),
+            "classes": [
+                {"class": network.class_names[i], "probabilities": [round(float(p), 6) for p in course[:, i]]}
+                for i in shown
+            ],
+        }
+    return found
+
+
+def strip(
+    question: Question, maps: Float[np.ndarray, "view time2 height2 width2"], class_name: str, limit: int = 10
+) -> dict[str, Any]:
+    """JSON: the middle frame of each view, at most `limit`, with what speaks for the class painted over it."""
+    highest = float(maps.max())
+    pictures = []
+    for clip, its, seconds in list(zip(question.views, maps, question.view_seconds))[:limit]:
+        frame = overlay_one(clip, len(clip) // 2, its, highest)
+        pictures.append({"seconds": round(float(seconds), 3), "image": as_url(frame)})
+    return {"class": class_name, "frames": pictures}
+
+
+def as_url(picture: UInt8[np.ndarray, "height width 3"], quality: int = 85) -> str:
+    """The picture itself, as an address that a page can show."""
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

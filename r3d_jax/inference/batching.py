@@ -1,0 +1,66 @@
+"""What several requests wait for, computed together."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+
+class Batcher:
+    """Calls a function of arrays with the rows of all that wait for it and have one shape, in a thread of its own.
+
+    While one batch runs, the next one gathers: no request waits for others to come.
+    """
+
+    def __init__(self, function: Callable, most: int):
+        """At most `most` rows at a time; a caller who brings more is served in parts."""
+        self._function, self._most = function, most
+        self._waiting: list[tuple[tuple, tuple, asyncio.Future]] = []  # shapes, arrays, where the result goes
+        self._thread = ThreadPoolExecutor(1)
+        self._running = False
+
+    async def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        """The function's rows for the rows of `arrays`, which have as many each."""
+        parts = [[x[i : i + self._most] for x in arrays] for i in range(0, len(arrays[0]), self._most)]
+        return np.concatenate(await asyncio.gather(*map(self._wait_for, parts)))
+
+    async def _wait_for(self, arrays):
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((tuple(x.shape[1:] for x in arrays), arrays, future))
+        if not self._running:
+            self._running = True
+            self._task = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self):
+        try:
+            while batch := self._next_batch():
+                columns = zip(*(arrays for arrays, _ in batch))
+                together = [np.concatenate(column) for column in columns]
+                try:
+                    rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._function, *together)
+                except Exception as error:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                    continue
+                for arrays, future in batch:
+                    its, rows = rows[: len(arrays[0])], rows[len(arrays[0]) :]
+                    if not future.done():
+                        future.set_result(its)
+        finally:
+            self._running = False
+
+    def _next_batch(self):
+        """(arrays, future) of those that wait longest and of all others that fit with them."""
+        self._waiting = [job for job in self._waiting if not job[2].done()]  # without those who have gone
+        batch, left, count = [], [], 0
+        for shapes, arrays, future in self._waiting:
+            if shapes == self._waiting[0][0] and count + len(arrays[0]) <= self._most:
+                batch.append((arrays, future))
+                count += len(arrays[0])
+            else:
+                left.append((shapes, arrays, future))
+        self._waiting = left
+        return batch
