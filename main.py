@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -13,12 +14,16 @@ from r3d_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="file in configs/, with fields to override after a dot")
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "clips"], "train (or resume, or test what is finished), or draw the first training clips"
+    "mode",
+    "train",
+    ["train", "clips", "evaluate"],
+    "train (or resume, or test what is finished), draw the first training clips, or report on a trained network",
 )
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "of several processes: HOST:PORT of the first, the same for all")
 _PROCESSES = flags.DEFINE_integer("processes", 0, "how many processes there are, with --coordinator")
 _PROCESS = flags.DEFINE_integer("process", -1, "which of them this is, from 0, with --coordinator")
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "join the processes that SLURM, a TPU pod, ... have started")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "last", ["last", "best"], "of the run, with --mode evaluate")
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<name of the config file>")
 
 
@@ -29,6 +34,7 @@ def main(argv):
         sys.exit("error: --config must name a file whose get_config() returns a Config, as in configs/")
     # Seconds of imports, which a mistyped flag should not cost.
     from r3d_jax.models.compiling import keep_programs
+    from r3d_jax.report.evaluate import evaluate
     from r3d_jax.training.look import look
     from r3d_jax.training.loop import run
     from r3d_jax.training.processes import connect, leave
@@ -38,7 +44,9 @@ def main(argv):
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
         connect(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value)
-        leave({"train": run, "clips": look}[_MODE.value](_CONFIG.value, Path(_WORKDIR.value or Path("runs") / name)))
+        workdir = Path(_WORKDIR.value or Path("runs") / name)
+        modes = {"train": run, "clips": look, "evaluate": partial(evaluate, checkpoint=_CHECKPOINT.value)}
+        leave(modes[_MODE.value](_CONFIG.value, workdir))
     except (InputError, OSError) as error:
         leave(f"error: {error}")
     except jax.errors.JaxRuntimeError as error:

@@ -18,12 +18,12 @@ SHAPES = 16  # of clips whose programs are kept; each frame size among the video
 Clips = UInt8[np.ndarray, "video view time height width channel"]
 
 
-def make_forward(network: Loaded) -> Callable[[Clips], Float[np.ndarray, "video view class"]]:
-    """clips -> the first head's logits of every view; from several threads, one call after the other."""
+def make_forward(network: Loaded, **static) -> Callable[[Clips], Float[np.ndarray, "video view class"]]:
+    """clips -> the first head's logits of every view; `static` are further arguments of `predict_views`."""
     model = _first_head(network)
 
     def forward(variables, clips):
-        return predict_views(variables, clips, model=model)
+        return predict_views(variables, clips, model=model, **static)
 
     return _batched(forward, network)
 

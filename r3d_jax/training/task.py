@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Int
 
 from r3d_jax import config as configs
 from r3d_jax.config import Config
@@ -76,21 +77,6 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
     train_rows, test_rows = (split_rows(videos, config.data.fold, split) for split in ("train", "test"))
     model = stored or network(config, num_classes, source)
     first_then_others(lambda: is_first() and _claim(config, videos.class_names, model, workdir))
-    chosen = spread_over_classes(videos.index["label"], test_rows, config.eval.videos or len(test_rows), train.seed)
-    # Padding is masked, so testing takes any batch: the next one that the devices divide.
-    eval_batch = -(-config.eval.batch_size // len(devices)) * len(devices)
-    tests = test_batches(
-        videos,
-        chosen,
-        batch_size=eval_batch,
-        views=clip.views,
-        frames=clip.frames,
-        stride=clip.stride,
-        frame_rate=clip.frame_rate,
-        size=clip.test_size,
-        cut=cutter(clip.crops, clip.crop),
-        share=share(),
-    )
     per_epoch = steps_per_epoch(train.videos_per_epoch or len(train_rows), train.batch_size)
     optim = config.optim
     schedule = make_schedule(optim, train.epochs, per_epoch)
@@ -118,7 +104,7 @@ def set_up(config: Config, workdir: Path, devices: list[jax.Device], stop: Calla
         train=clips_of(config, videos, train_rows),
         evaluate=make_evaluate(
             model,
-            tests,
+            tests_of(config, videos, test_rows, len(devices)),
             names=videos.index["name"],
             devices=devices,
             workers=config.data.workers,
@@ -160,6 +146,24 @@ def clips_of(config: Config, videos: VideoSet, rows: np.ndarray) -> grain.MapDat
         mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix)
         if augmented.mixup or augmented.cutmix
         else None,
+        share=share(),
+    )
+
+
+def tests_of(config: Config, videos: VideoSet, rows: Int[np.ndarray, "video"], num_devices: int) -> grain.MapDataset:
+    """The test batches of the configuration, of `rows` or of those that `eval.videos` draws of them."""
+    clip, count = config.clip, config.eval.videos or len(rows)
+    return test_batches(
+        videos,
+        spread_over_classes(videos.index["label"], rows, count, config.train.seed),
+        # Padding is masked, so testing takes any batch: the next one that the devices divide.
+        batch_size=-(-config.eval.batch_size // num_devices) * num_devices,
+        views=clip.views,
+        frames=clip.frames,
+        stride=clip.stride,
+        frame_rate=clip.frame_rate,
+        size=clip.test_size,
+        cut=cutter(clip.crops, clip.crop),
         share=share(),
     )
 

@@ -1,0 +1,139 @@
+"""`main.py --mode evaluate`: a trained network on every test video, as numbers, a table and a page."""
+
+import os
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+
+from r3d_jax import config as configs
+from r3d_jax.config import Config, check
+from r3d_jax.data.builder import VideoSet, split_rows
+from r3d_jax.errors import InputError
+from r3d_jax.inference.forward import make_maps, probabilities
+from r3d_jax.models.classifier import average_views
+from r3d_jax.report import charts, sections, statistics
+from r3d_jax.report.collect import Tested, collect, predictions_csv
+from r3d_jax.report.page import class_table, fill, percent, strips
+from r3d_jax.report.pictures import draw_strips, some, worst
+from r3d_jax.report.statistics import share_of, share_of_clips, top_hits
+from r3d_jax.training.progress import say
+from r3d_jax.training.task import load_videos, tests_of
+from r3d_jax.weights.load import load
+from r3d_jax.weights.saved import Loaded
+
+MISTAKES, MAPPED = 12, 6  # videos that are shown
+
+
+def evaluate(config: Config, workdir: Path, checkpoint: str = "last") -> int:
+    """Writes `report.html` and `predictions.csv` into `workdir`; the exit status.
+
+    Tests the run in `workdir` or, where that holds none, the network that `finetune.source` names.
+
+    Raises:
+      InputError: something that the user can put right.
+    """
+    check(config, 1)
+    if jax.process_count() > 1:
+        raise InputError(f"--mode evaluate runs in one process, and here are {jax.process_count()}; start it alone")
+    network = _network(config, workdir, checkpoint)
+    videos = load_videos(config)
+    _check_classes(network, videos, config.data.name)
+    rows = split_rows(videos, config.data.fold, "test")
+    batches = tests_of(config, videos, rows, jax.device_count())
+    static = {"views_at_once": config.eval.views_at_once, "dtype": config.train.dtype}
+    tested = collect(network, batches, workers=config.data.workers, **static)
+    scores = probabilities(tested.logits, network)
+    numbers = _numbers(tested, scores, network)
+    workdir.mkdir(parents=True, exist_ok=True)
+    names, label_of = videos.index["name"], videos.index["label"]
+    table = predictions_csv(tested, scores, names, network.class_names, label_of)
+    page = _page(config, f"{workdir.name} on {config.data.name}", network, videos, tested, scores, numbers)
+    for name, text in (("predictions.csv", table), ("report.html", page)):
+        unfinished = workdir / f"{name}.tmp"
+        unfinished.write_text(text)
+        os.replace(unfinished, workdir / name)
+    count, clips = tested.logits.shape[:2]
+    say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing))))
+    say(f"{workdir / 'report.html'}: {len(page) / 2**20:.1f} MiB; every prediction: {workdir / 'predictions.csv'}")
+    return 0
+
+
+def _network(config, workdir, checkpoint) -> Loaded:
+    source = config.finetune.source
+    if (workdir / "network.json").exists() or not source:
+        if not workdir.exists():
+            raise InputError(
+                f"no run in {workdir}; train one (without --mode evaluate), name its folder with --workdir, or a "
+                "converted network with --config.finetune.source=FILE"
+            )
+        network = load(workdir, checkpoint)
+        trained = configs.flatten(configs.read(workdir / "config.json"))
+        for name, now in configs.flatten(config).items():
+            if name.startswith("clip.") and list(np.atleast_1d(now)) != list(np.atleast_1d(trained[name])):
+                say(f"{name}: {trained[name]!r} in training, {now!r} now")
+        return network
+    return load(source, config.finetune.checkpoint)
+
+
+def _check_classes(network, videos: VideoSet, name):
+    ours, theirs = network.class_names, videos.class_names
+    if len(ours) != len(theirs):
+        raise InputError(
+            f"the network tells {len(ours)} classes apart, but {name} has {len(theirs)}; test it on the data that it "
+            "was trained for, or fine-tune it (finetune.source)"
+        )
+    if ours != theirs:
+        i = next(i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b)
+        raise InputError(
+            f"class {i + 1} of the network is {ours[i]!r}, of {name} {theirs[i]!r}; name the classes as the data does "
+            "(python -m r3d_jax convert ... --classes FILE)"
+        )
+
+
+def _numbers(tested: Tested, scores, network):
+    """Every number of the report, by name."""
+    logits, labels = tested.logits, tested.labels
+    clip_labels = np.repeat(labels[:, None], logits.shape[1], 1)
+    video_logits = np.asarray(average_views(logits, model=network.model.clone(heads=network.model.heads[:1])))
+    losses = optax.softmax_cross_entropy_with_integer_labels(video_logits, labels)
+    bins, error = statistics.calibration(scores, labels)
+    numbers = {"loss": float(losses.mean()), "bins": bins, "calibration_error": error}
+    for k in (1, 5):
+        if k == 1 or k < len(network.class_names):
+            numbers[f"video_top{k}"] = share_of(int(top_hits(scores, labels, k).sum()), len(labels))
+            numbers[f"clip_top{k}"] = share_of_clips(top_hits(logits, clip_labels, k))
+    return numbers
+
+
+def _page(config, title, network, videos, tested, scores, numbers):
+    labels = tested.labels
+    count, clips = tested.logits.shape[:2]
+    matrix = statistics.confusion(scores.argmax(1), labels, len(network.class_names))
+    rows = statistics.by_class(matrix, network.class_names)
+    grid = tested.logits.reshape(count, config.clip.crops, config.clip.views, -1)
+    course = statistics.by_views(grid, labels, partial(probabilities, network=network))
+    shown = partial(draw_strips, clip=config.clip, videos=videos, tested=tested, scores=scores)
+    error = (
+        f"Expected calibration error {percent(numbers['calibration_error'], 2)}: how far apart confidence and accuracy"
+    )
+    return fill(
+        {
+            "title": escape(title),
+            "facts": sections.facts(config, network, count, len(tested.missing)),
+            "tiles": sections.tiles(numbers, count, count * clips),
+            "classes": class_table(rows),
+            "confusion": charts.confusion_svg(matrix, network.class_names),
+            "calibration": charts.calibration_image(numbers["bins"]),
+            "calibration_text": f"{error} are, on average. Numbers are videos.",
+            "views": charts.views_image(course, numbers["video_top1"]),
+            "views_text": sections.course_of_views(course),
+            "mistakes": strips(shown(worst(tested, scores, MISTAKES)), "No video is taken for another."),
+            "maps": strips(shown(some(tested, scores, MAPPED), maps=make_maps(network)), "None could be drawn."),
+            "missing": sections.missing_videos(tested.missing, videos.index["name"]),
+            "method": sections.method(network, clips, rows),
+        }
+    )

@@ -1,0 +1,88 @@
+"""The report as one page that needs nothing but itself."""
+
+from html import escape
+from importlib import resources
+from math import isnan
+from typing import NamedTuple
+
+from r3d_jax.report.statistics import ClassRow, Share
+
+
+class Strip(NamedTuple):
+    """One video in pictures: what it is, what it is taken for, and how sure that is."""
+
+    video: str
+    label: str
+    predicted: str
+    probability: float
+    of_label: float
+    images: list[str]
+
+
+def fill(slots: dict[str, str]) -> str:
+    """The page with HTML in each of its slots."""
+    page = resources.files("r3d_jax.report").joinpath("page.html").read_text()
+    for name, html in slots.items():
+        page = page.replace(f"<!--{name}-->", html)
+    return page
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """As a share is written here."""
+    return "&ndash;" if isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def interval(share: Share) -> str:
+    """Likewise its confidence interval."""
+    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
+
+
+def tile(title: str, value: str, below: str) -> str:
+    """One number that matters."""
+    return f'<div class="tile"><span>{escape(title)}</span><b>{value}</b><span>{below}</span></div>'
+
+
+def class_table(rows: list[ClassRow]) -> str:
+    """One row a class; cells carry the values that they are sorted by."""
+    titles = [("class", "text"), ("videos", ""), ("right", ""), ("recall", ""), ("interval", ""), ("predicted", "")]
+    titles += [("precision", ""), ("most often taken for", "text"), ("times", "")]
+    head = "".join(f'<th scope="col" class="{kind}"><button>{title}</button></th>' for title, kind in titles)
+    lines = []
+    for row in rows:
+        cells = [
+            (row.name, escape(row.name), "text"),
+            (row.videos, f"{row.videos:,}", ""),
+            (row.right, f"{row.right:,}", ""),
+            (row.recall.value, percent(row.recall.value), ""),
+            (row.recall.low, interval(row.recall), ""),
+            (row.predicted, f"{row.predicted:,}", ""),
+            (row.precision, percent(row.precision), ""),
+            (row.taken_for, escape(row.taken_for), "text"),
+            (row.taken, f"{row.taken:,}" if row.taken else "", ""),
+        ]
+        lines.append("<tr>" + "".join(_cell(*cell) for cell in cells) + "</tr>")
+    return f'<table id="classes"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def strips(found: list[Strip], none: str) -> str:
+    """Videos in pictures; `none` where there are none."""
+    return "".join(map(_strip, found)) or f"<p>{escape(none)}</p>"
+
+
+def paragraphs(lines: list[str]) -> str:
+    """Text, one paragraph a line."""
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def _cell(value, html, kind):
+    known = "" if isinstance(value, float) and isnan(value) else escape(str(value))
+    return f'<td class="{kind}" data-value="{known}">{html}</td>'
+
+
+def _strip(strip):
+    kind = "right-text" if strip.predicted == strip.label else "wrong-text"
+    told = f'<span class="{kind}">{escape(strip.predicted)}</span> {percent(strip.probability)}'
+    if strip.predicted != strip.label:
+        told += f", is {escape(strip.label)} ({percent(strip.of_label)})"
+    images = "".join(f'<img src="{image}" alt="frame {i + 1}">' for i, image in enumerate(strip.images))
+    return f'<div class="video"><p>{escape(strip.video)}: {told}</p><div class="strip">{images}</div></div>'

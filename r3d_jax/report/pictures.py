@@ -1,0 +1,69 @@
+"""Frames of the videos that the report shows, as they are or with what speaks for the predicted class."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from r3d_jax.config import ClipConfig
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.reading import FAILURES, open_video
+from r3d_jax.data.views import read_views
+from r3d_jax.inference.answer import as_url
+from r3d_jax.inference.overlay import overlay_one
+from r3d_jax.report.collect import Tested
+from r3d_jax.report.page import Strip
+from r3d_jax.report.statistics import Probabilities
+
+PICTURES = 10  # of each video
+
+
+def draw_strips(
+    chosen: list[int],
+    clip: ClipConfig,
+    videos: VideoSet,
+    tested: Tested,
+    scores: Probabilities,
+    maps: Callable | None = None,
+) -> list[Strip]:
+    """Of the `chosen` rows of `tested`: the middle frame of each view, under its map where there are `maps`."""
+    found = []
+    for i in chosen:
+        row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(scores[i].argmax())
+        try:
+            views = read_views(
+                open_video(videos, row),
+                views=min(clip.views, PICTURES),
+                frames=clip.frames,
+                stride=clip.stride,
+                frame_rate=clip.frame_rate,
+                size=clip.test_size,
+            )
+        except FAILURES:  # it could be read a moment ago: its disk is failing
+            continue
+        middle = clip.frames // 2
+        if maps:
+            its = maps(views[None], np.array([predicted]))[0]
+            frames = [overlay_one(view, middle, each, float(its.max())) for view, each in zip(views, its)]
+        else:
+            frames = list(views[:, middle])
+        names = videos.class_names
+        probability, of_label = float(scores[i, predicted]), float(scores[i, label])
+        video = str(videos.index["name"][row])
+        found.append(Strip(video, names[label], names[predicted], probability, of_label, [as_url(x) for x in frames]))
+    return found
+
+
+def worst(tested: Tested, scores: Probabilities, count: int) -> list[int]:
+    """Rows of `tested` that are wrong with the highest probability, the worst first."""
+    order = np.argsort(-scores.max(1), kind="stable")
+    return [int(i) for i in order if scores[i].argmax() != tested.labels[i]][:count]
+
+
+def some(tested: Tested, scores: Probabilities, count: int) -> list[int]:
+    """Rows to be looked at more closely: half of them the worst mistakes, the others right, of different classes."""
+    wrong = worst(tested, scores, count // 2)
+    right: dict[int, int] = {}
+    for i in np.argsort(-scores.max(1), kind="stable"):
+        if scores[i].argmax() == tested.labels[i]:
+            right.setdefault(int(tested.labels[i]), int(i))
+    return wrong + list(right.values())[: count - len(wrong)]

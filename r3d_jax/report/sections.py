@@ -1,0 +1,95 @@
+"""The report's parts: what was tested on what, the numbers that matter, what is missing, how it was counted."""
+
+from html import escape
+from typing import Any
+
+from r3d_jax.config import Config
+from r3d_jax.models.cost import parameters
+from r3d_jax.report.page import interval, paragraphs, percent, tile
+from r3d_jax.report.statistics import SUBSETS, ClassRow, Share
+from r3d_jax.weights.saved import Loaded
+
+LEVELS = (("video", 1), ("video", 5), ("clip", 1), ("clip", 5))
+
+
+def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> list[str]:
+    """What is printed."""
+    found = []
+    for level, k in LEVELS:
+        share: Share = numbers.get(f"{level}_top{k}")
+        if share:
+            count = videos if level == "video" else clips
+            found.append(
+                f"{level}-level top-{k} {share.value:.2%} (95 % interval {share.low:.2%} to {share.high:.2%}) "
+                f"of {count:,} {level}s"
+            )
+    found.append(f"loss {numbers['loss']:.4f}, expected calibration error {numbers['calibration_error']:.2%}")
+    if missing:
+        found.append(f"{missing:,} test videos cannot be read and are not counted; predictions.csv names them")
+    return found
+
+
+def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
+    """The same, to be seen at a glance."""
+    found = []
+    for level, k in LEVELS:
+        share: Share = numbers.get(f"{level}_top{k}")
+        if share:
+            count = videos if level == "video" else clips
+            below = f"{interval(share)}<br>of {count:,} {level}s"
+            found.append(tile(f"{level}-level top-{k}", percent(share.value, 2), below))
+    found.append(tile("loss", f"{numbers['loss']:.4f}", "cross-entropy of the videos"))
+    found.append(tile("calibration error", percent(numbers["calibration_error"], 2), "expected, of the videos"))
+    return "".join(found)
+
+
+def facts(config: Config, network: Loaded, videos: int, missing: int) -> str:
+    """One line on what was tested on what."""
+    clip, (first, *_) = config.clip, network.clip_shape
+    crops = "" if clip.crops == 1 else f" of {clip.crops} crops each"
+    parts = [
+        f"{parameters(network.model):,} parameters",
+        f"{len(network.class_names)} classes",
+        f"{config.data.name} fold {config.data.fold}",
+        f"{videos:,} test videos" + (f" ({missing:,} missing)" if missing else ""),
+        f"{clip.views} views{crops} of {clip.frames} frames, stride {clip.stride}, short edge {clip.test_size}",
+    ]
+    if clip.frames != first:
+        parts.append(f"trained on {first} frames")
+    return escape("; ".join(parts))
+
+
+def missing_videos(missing: dict[int, str], names) -> str:
+    """Videos that could not be read, with the reason; nothing where all could."""
+    if not missing:
+        return ""
+    items = "".join(f"<li>{escape(str(names[row]))}: {escape(why)}</li>" for row, why in sorted(missing.items()))
+    return f'<h2>Missing videos</h2><p class="quiet">Not counted anywhere above.</p><ul id="missing">{items}</ul>'
+
+
+def course_of_views(points: list[tuple[int, float]]) -> str:
+    """In words."""
+    (first, alone), (last, together) = points[0], points[-1]
+    if first == last:
+        return f"With the one view that was tested {percent(alone)}."
+    return (
+        f"With one view {percent(alone)}, with {last} {percent(together)}: the mean over subsets of the views, all of "
+        f"them or {SUBSETS} drawn ones."
+    )
+
+
+def method(network: Loaded, clips: int, rows: list[ClassRow]) -> str:
+    """What the numbers are."""
+    average = network.model.heads[0].average
+    tested = sum(row.videos > 0 for row in rows)
+    return paragraphs(
+        [
+            f"Video level: the {average} of a video's {clips} clips are averaged, and the video is counted once. Clip "
+            "level: each clip is counted by itself.",
+            "Intervals are Wilson's, for 95 %. Clips of one video are alike, so the interval at clip level is that of "
+            "as many independent clips as they are worth (their number over the design effect, at least the videos'). "
+            "Videos that were cut from one recording are alike too, which no interval here takes into account.",
+            f"{tested} of {len(rows)} classes have test videos. Recall: of a class's videos, how many are recognised. "
+            "Precision: of the videos taken for a class, how many are of it.",
+        ]
+    )

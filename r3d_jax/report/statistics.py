@@ -1,0 +1,150 @@
+"""What the logits of a test say: accuracies and how sure they are, confusions, calibration, the worth of views."""
+
+from collections.abc import Callable
+from itertools import combinations
+from math import comb, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Z = 1.959964  # of a standard normal: 95 % lie within
+BINS = 10  # of confidence
+SUBSETS = 20  # of the views, that are tried for each number of them
+
+Probabilities = Float[np.ndarray, "video class"]
+Labels = Int[np.ndarray, "video"]
+
+
+class Share(NamedTuple):
+    """A share and its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ClassRow(NamedTuple):
+    """One class: its test videos, how many are recognised, how many predictions of it are right, what it is taken for.
+
+    `recall` and `precision` have no value (nan) where there is no such video or no such prediction.
+    """
+
+    name: str
+    videos: int
+    right: int
+    recall: Share
+    predicted: int
+    precision: float
+    taken_for: str
+    taken: int
+
+
+class Bin(NamedTuple):
+    """Predictions of about one confidence."""
+
+    low: float
+    high: float
+    videos: int
+    confidence: float
+    accuracy: float
+
+
+def share_of(right: float, count: float) -> Share:
+    """Wilson's score interval (Wilson, 1927), sound for shares near 0 and 1 too; 0 to 1 where there is none."""
+    if not count:
+        return Share(float("nan"), 0.0, 1.0)
+    value, z2 = right / count, Z * Z
+    middle = (value + z2 / (2 * count)) / (1 + z2 / count)
+    reach = Z / (1 + z2 / count) * sqrt(value * (1 - value) / count + z2 / (4 * count * count))
+    return Share(value, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def share_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Share:
+    """Of clips, which are alike within a video: the interval is that of as many independent clips as they are worth.
+
+    That number is the count of clips over the design effect (Kish, 1965), and at least that of the videos.
+    """
+    videos, views = hits.shape
+    value = float(hits.mean())
+    spread = hits.mean(1).var(ddof=1) / videos if videos > 1 else 0.0
+    worth = value * (1 - value) / spread if spread else videos
+    interval = share_of(value * (count := min(max(worth, videos), videos * views)), count)
+    return interval._replace(value=value)
+
+
+def top_hits(
+    scores: Float[np.ndarray, "*rows class"], labels: Int[np.ndarray, "*rows"], k: int
+) -> Bool[np.ndarray, "*rows"]:
+    """Whether the label is among the k largest; ties go to the lower class."""
+    return rank_of(scores, labels) <= k
+
+
+def rank_of(scores: Float[np.ndarray, "*rows class"], labels: Int[np.ndarray, "*rows"]) -> Int[np.ndarray, "*rows"]:
+    """The label's place among the classes, from 1; ties go to the lower class."""
+    its = np.take_along_axis(scores, labels[..., None], -1)
+    before = np.arange(scores.shape[-1]) < labels[..., None]
+    return 1 + ((scores > its) | ((scores == its) & before)).sum(-1)
+
+
+def confusion(predicted: Labels, labels: Labels, classes: int) -> Int[np.ndarray, "label predicted"]:
+    """How many videos of each class are taken for each."""
+    matrix = np.zeros((classes, classes), int)
+    np.add.at(matrix, (labels, predicted), 1)
+    return matrix
+
+
+def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...]) -> list[ClassRow]:
+    """In the order of the classes."""
+    rows = []
+    for i, name in enumerate(names):
+        videos, right, predicted = int(matrix[i].sum()), int(matrix[i, i]), int(matrix[:, i].sum())
+        wrong = np.where(np.arange(len(names)) == i, 0, matrix[i])
+        worst = int(wrong.argmax())
+        precision = right / predicted if predicted else float("nan")
+        taken = int(wrong[worst])
+        rows.append(
+            ClassRow(
+                name, videos, right, share_of(right, videos), predicted, precision, names[worst] if taken else "", taken
+            )
+        )
+    return rows
+
+
+def calibration(probabilities: Probabilities, labels: Labels) -> tuple[list[Bin], float]:
+    """Bins of the likeliest class's probability, and the expected calibration error (Guo et al., arXiv:1706.04599)."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins, error = [], 0.0
+    for place in range(BINS):
+        inside = places == place
+        if count := int(inside.sum()):
+            sure, accuracy = float(confidence[inside].mean()), float(right[inside].mean())
+            bins.append(Bin(place / BINS, (place + 1) / BINS, count, sure, accuracy))
+            error += count / len(labels) * abs(sure - accuracy)
+    return bins, error
+
+
+def by_views(
+    logits: Float[np.ndarray, "video crop view class"], labels: Labels, average: Callable, seed: int = 0
+) -> list[tuple[int, float]]:
+    """(number of views, video-level top-1 with so many): the mean over subsets of the views, all of them or SUBSETS.
+
+    Args:
+      average: logits [video, clip, class] -> scores [video, class].
+    """
+    views = logits.shape[2]
+    rng = np.random.default_rng(seed)
+    found = []
+    for count in range(1, views + 1):
+        if comb(views, count) <= SUBSETS:
+            subsets = list(combinations(range(views), count))
+        else:
+            subsets = [np.sort(rng.permutation(views)[:count]) for _ in range(SUBSETS)]
+        accuracies = []
+        for subset in subsets:
+            chosen = logits[:, :, list(subset)]
+            scores = average(chosen.reshape(len(chosen), -1, chosen.shape[-1]))
+            accuracies.append(top_hits(scores, labels, 1).mean())
+        found.append((count, float(np.mean(accuracies))))
+    return found
