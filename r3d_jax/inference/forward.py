@@ -50,7 +50,7 @@ def _first_head(network):
 
 
 def _batched(function, network):
-    """`function` of variables and arrays whose first axis is padded to a power of two, and to all devices."""
+    """`function` of variables and arrays whose first axis is padded to few sizes, and to all devices."""
     devices = jax.devices()
     mesh = jax.sharding.Mesh(devices, ("video",))
     whole, split = PartitionSpec(), PartitionSpec("video")
@@ -63,7 +63,7 @@ def _batched(function, network):
 
     def call(*arrays):
         count = len(arrays[0])
-        padded = -(-(1 << (count - 1).bit_length()) // len(devices)) * len(devices)
+        padded = -(-_filled_up(count) // len(devices)) * len(devices)
         filled = [np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays]
         shapes.add(filled[0].shape)
         if len(shapes) > SHAPES:
@@ -72,3 +72,9 @@ def _batched(function, network):
         return np.asarray(jitted(variables, jax.device_put(filled, NamedSharding(mesh, split))))[:count]
 
     return call
+
+
+def _filled_up(count):
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: each program is compiled for one size."""
+    power = 1 << (count - 1).bit_length()
+    return 3 * power // 4 if 4 * count <= 3 * power and power > 2 else power

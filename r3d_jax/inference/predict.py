@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float
 
 from r3d_jax.data.parallel import in_order
 from r3d_jax.data.transforms import cutter
-from r3d_jax.data.views import Views, open_video_file, read_views
+from r3d_jax.data.views import Video, Views, open_video_file, read_views
 from r3d_jax.inference.forward import make_forward, probabilities
 from r3d_jax.inference.inputs import Named
 from r3d_jax.weights.saved import Loaded
@@ -66,8 +67,17 @@ def predict(
         yield done[place]
 
 
-def clips_of_video(video, network: Loaded, views: int = 0) -> Views:
-    """The clips that `video` would be tested on. Raises ValueError as `read_views` does."""
+def read_clips(path: str | Path, network: Loaded, views: int = 0) -> Views:
+    """The clips that the video in the file `path` would be tested on; `views` of them, 0: as many as in testing.
+
+    Raises:
+      ValueError, OSError: it cannot be read; the message is the reason.
+    """
+    return clips_of_video(open_video_file(Path(path)), network, views)
+
+
+def clips_of_video(video: Video, network: Loaded, views: int = 0) -> Views:
+    """Likewise of an opened video."""
     time, height, *_ = network.clip_shape
     return read_views(
         video,

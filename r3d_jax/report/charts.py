@@ -33,7 +33,8 @@ def confusion_svg(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, 
         )
         if count <= 20:
             at = f'x="{(j + 0.5) * cell:.2f}" y="{(i + 0.5) * cell + 5:.2f}"'
-            parts.append(f'<text {at} text-anchor="middle" class="count">{number}</text>')
+            dark = " dark" if number > total / 2 else ""
+            parts.append(f'<text {at} text-anchor="middle" class="count{dark}">{number}</text>')
     if count <= LABELLED:
         for i, name in enumerate(names):
             at = (i + 0.5) * cell

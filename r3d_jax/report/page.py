@@ -34,7 +34,7 @@ def percent(value: float, digits: int = 1) -> str:
 
 def interval(share: Share) -> str:
     """Likewise its confidence interval."""
-    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
+    return "&ndash;" if isnan(share.low) else f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
 
 
 def tile(title: str, value: str, below: str) -> str:

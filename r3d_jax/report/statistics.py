@@ -51,9 +51,9 @@ class Bin(NamedTuple):
 
 
 def share_of(right: float, count: float) -> Share:
-    """Wilson's score interval (Wilson, 1927), sound for shares near 0 and 1 too; 0 to 1 where there is none."""
+    """Wilson's score interval (Wilson, 1927), sound for shares near 0 and 1 too; without a count, nan."""
     if not count:
-        return Share(float("nan"), 0.0, 1.0)
+        return Share(*[float("nan")] * 3)
     value, z2 = right / count, Z * Z
     middle = (value + z2 / (2 * count)) / (1 + z2 / count)
     reach = Z / (1 + z2 / count) * sqrt(value * (1 - value) / count + z2 / (4 * count * count))

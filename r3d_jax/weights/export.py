@@ -117,7 +117,7 @@ def _tried(path, network, program_size):
     apart = max(float(np.abs(theirs - logits).max() / np.abs(logits).max()) for theirs, logits in pairs)
     return [
         f"{path}: {_size(path)}, of which the program is {program_size / 2**10:,.0f} KiB, for {', '.join(PLATFORMS)}",
-        f"loads in {seconds:.2f} s; on random clips its logits are within {apart:.1e} of the largest one",
+        f"loads in {seconds:.2f} s; logits of random clips are the network's, within {apart:.0e} of the largest",
     ]
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from r3d_jax.inference.forward import make_forward, make_maps, probabilities
+from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, init_variables, predict_views
 from r3d_jax.weights.saved import Loaded
@@ -56,3 +56,9 @@ def test_programs_of_many_frame_sizes_are_not_all_kept(network, rng, monkeypatch
     forward = make_forward(network)
     for width in (16, 18, 20, 22):
         assert forward(rng.integers(0, 256, (1, 1, 4, 16, width, 3), np.uint8)).shape == (1, 1, 3)
+
+
+def test_few_sizes_are_compiled_and_little_is_computed_for_nothing():
+    sizes = [_filled_up(count) for count in range(1, 200)]
+    assert sizes[:9] == [1, 2, 3, 4, 6, 6, 8, 8, 12] and len(set(sizes)) == 16
+    assert all(count <= size < 1.5 * count for count, size in enumerate(sizes, start=1))
