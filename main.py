@@ -34,7 +34,7 @@ def main(argv):
         sys.exit("error: --config must name a file whose get_config() returns a Config, as in configs/")
     # Seconds of imports, which a mistyped flag should not cost.
     from r3d_jax.models.compiling import keep_programs
-    from r3d_jax.report.evaluate import evaluate
+    from r3d_jax.report.report import report
     from r3d_jax.training.look import look
     from r3d_jax.training.loop import run
     from r3d_jax.training.processes import connect, leave
@@ -45,7 +45,7 @@ def main(argv):
     try:
         connect(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value)
         workdir = Path(_WORKDIR.value or Path("runs") / name)
-        modes = {"train": run, "clips": look, "evaluate": partial(evaluate, checkpoint=_CHECKPOINT.value)}
+        modes = {"train": run, "clips": look, "evaluate": partial(report, checkpoint=_CHECKPOINT.value)}
         leave(modes[_MODE.value](_CONFIG.value, workdir))
     except (InputError, OSError) as error:
         leave(f"error: {error}")

@@ -213,7 +213,7 @@ def test_a_run_starts_from_converted_weights_with_a_frozen_trunk(tiny, tmp_path)
 
 
 def test_a_source_that_is_not_there_gets_one_message(tiny, tmp_path):
-    refused(tiny(f"--config.finetune.source={tmp_path / 'none'}"), "no run and no converted network at")
+    refused(tiny(f"--config.finetune.source={tmp_path / 'none'}"), "no run, no converted and no exported network at")
 
 
 def test_a_folder_without_a_run_cannot_be_loaded(tmp_path):
@@ -227,3 +227,15 @@ def test_a_run_without_a_checkpoint_cannot_be_loaded(tiny_run, tmp_path):
         r3d_jax.load(tmp_path / "run")
     with pytest.raises(ValueError, match=r"`checkpoint` .='first'. must be one of last, best"):
         r3d_jax.load(tmp_path / "run", "first")
+
+
+def test_the_best_checkpoint_is_reported_on(main, tiny_run, data_dir, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run[0], run)
+    flags = ("--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", "--mode=evaluate")
+    status, printed = main(*flags, f"--workdir={run}", "--checkpoint=best")
+    assert status == 0 and "video-level top-1 " in printed, printed
+    best = max(row["video_top1"] for row in read(run) if row["kind"] == "eval")
+    assert f"video-level top-1 {best:.2%} (95 % interval" in printed
+    assert f"{run}/report.html: " in printed and (run / "predictions.csv").exists()
+    refused(main(*flags, f"--workdir={tmp_path / 'none'}"), f"no run in {tmp_path / 'none'}; train one")

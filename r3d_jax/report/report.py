@@ -28,7 +28,7 @@ from r3d_jax.weights.saved import Loaded
 MISTAKES, MAPPED = 12, 6  # videos that are shown
 
 
-def evaluate(config: Config, workdir: Path, checkpoint: str = "last") -> int:
+def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     """Writes `report.html` and `predictions.csv` into `workdir`; the exit status.
 
     Tests the run in `workdir` or, where that holds none, the network that `finetune.source` names.

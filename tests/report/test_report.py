@@ -12,9 +12,9 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from r3d_jax.errors import InputError
-from r3d_jax.report import evaluate as module
+from r3d_jax.report import report as module
 from r3d_jax.report.charts import confusion_svg
-from r3d_jax.report.evaluate import evaluate
+from r3d_jax.report.report import report
 from r3d_jax.training.record import read
 
 DASH = "\N{EN DASH}"
@@ -34,21 +34,21 @@ def tiny_config(data_dir, **changes):
 
 
 @pytest.fixture(scope="module")
-def report(tiny_run, data_dir, tmp_path_factory):
+def reported(tiny_run, data_dir, tmp_path_factory):
     """(folder, what was printed) of a report on more test videos than the run was tested on."""
     run = tmp_path_factory.mktemp("report") / "<run> & co"
     shutil.copytree(tiny_run[0], run)
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", printed)
-        assert evaluate(tiny_config(data_dir, eval__videos=21, clip__views=3), run) == 0
+        assert report(tiny_config(data_dir, eval__videos=21, clip__views=3), run) == 0
     return run, printed.getvalue()
 
 
 def test_the_numbers_are_those_of_the_runs_own_test(tiny_run, data_dir, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
-    assert evaluate(tiny_config(data_dir), run) == 0
+    assert report(tiny_config(data_dir), run) == 0
     printed = capsys.readouterr().out
     last = [row for row in read(run) if row["kind"] == "eval"][-1]
     for level in ("video", "clip"):
@@ -59,12 +59,12 @@ def test_the_numbers_are_those_of_the_runs_own_test(tiny_run, data_dir, tmp_path
     assert float(re.search(r"loss ([\d.]+)", printed)[1]) == pytest.approx(last["loss"], abs=2e-4)
 
 
-def test_another_number_of_views_than_in_training_is_told(report):
-    assert "clip.views: 2 in training, 3 now" in report[1]
+def test_another_number_of_views_than_in_training_is_told(reported):
+    assert "clip.views: 2 in training, 3 now" in reported[1]
 
 
-def test_every_video_is_in_the_table(report):
-    run, _ = report
+def test_every_video_is_in_the_table(reported):
+    run, _ = reported
     rows = predictions(run)
     assert len(rows) == 21 and len({row["video"] for row in rows}) == 21
     for row in rows:
@@ -75,7 +75,7 @@ def test_every_video_is_in_the_table(report):
             assert row[f"class{rank}"] == row["label"]
             assert row[f"probability{rank}"] == row["probability_of_label"]
     right = np.mean([row["class1"] == row["label"] for row in rows])
-    assert f"video-level top-1 {right:.2%}" in report[1]
+    assert f"video-level top-1 {right:.2%}" in reported[1]
 
 
 def predictions(run):
@@ -91,9 +91,9 @@ def texts(browser, selector):
     return [each.text for each in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
-def test_the_page_opens_without_a_network_and_asks_for_nothing(report, browser):
+def test_the_page_opens_without_a_network_and_asks_for_nothing(reported, browser):
     browser.get_log("browser")
-    page = opened(browser, report[0])
+    page = opened(browser, reported[0])
     asked = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in asked if not name.startswith("data:")] == []
     pictures = page.execute_script("return [...document.images].map(image => image.naturalWidth)")
@@ -102,8 +102,8 @@ def test_the_page_opens_without_a_network_and_asks_for_nothing(report, browser):
     assert page.find_element(By.TAG_NAME, "h1").text == "<run> & co on demo"
 
 
-def test_the_page_says_what_was_printed_and_what_the_table_says(report, browser):
-    page, rows = opened(browser, report[0]), predictions(report[0])
+def test_the_page_says_what_was_printed_and_what_the_table_says(reported, browser):
+    page, rows = opened(browser, reported[0]), predictions(reported[0])
     right = sum(row["class1"] == row["label"] for row in rows)
     tiles = texts(page, ".tile")
     assert tiles[0].startswith(f"video-level top-1\n{100 * right / 21:.2f} %") and "of 21 videos" in tiles[0]
@@ -119,8 +119,8 @@ def test_the_page_says_what_was_printed_and_what_the_table_says(report, browser)
     )
 
 
-def test_a_click_on_a_heading_sorts_by_it_and_another_turns_it_round(report, browser):
-    page = opened(browser, report[0])
+def test_a_click_on_a_heading_sorts_by_it_and_another_turns_it_round(reported, browser):
+    page = opened(browser, reported[0])
 
     def column(place):
         return texts(page, f"#classes tbody td:nth-child({place})")
@@ -161,7 +161,7 @@ def test_missing_videos_are_named(demo_videos, tiny_run, data_dir, tmp_path, cap
             return record | {"video": b"gone"} if row == bad else record
 
     monkeypatch.setattr(module, "load_videos", lambda _: demo_videos._replace(records=Damaged()))
-    assert evaluate(tiny_config(data_dir, eval__videos=0), run) == 0
+    assert report(tiny_config(data_dir, eval__videos=0), run) == 0
     assert "1 test videos cannot be read and are not counted" in capsys.readouterr().out
     last = predictions(run)[-1]
     assert last["video"] == "v_walk_right_g05_c00.avi" and last["label"] == "walk_right" and last["missing"]
@@ -174,17 +174,17 @@ def test_a_converted_network_is_tested_without_a_run(tiny_run, data_dir, tmp_pat
 
     convert(tiny_run[0], tmp_path / "tiny.safetensors")
     config = tiny_config(data_dir, finetune__source=str(tmp_path / "tiny.safetensors"))
-    assert evaluate(config, tmp_path / "new") == 0
+    assert report(config, tmp_path / "new") == 0
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"report.html", "predictions.csv"}
 
 
 def test_no_run_and_a_run_without_a_checkpoint(tiny_run, data_dir, tmp_path):
     with pytest.raises(InputError, match=r"no run in .*nowhere; train one .*--workdir.*finetune.source"):
-        evaluate(tiny_config(data_dir), tmp_path / "nowhere")
+        report(tiny_config(data_dir), tmp_path / "nowhere")
     for name in ("config.json", "classes.txt", "network.json"):
         shutil.copy(tiny_run[0] / name, tmp_path)
     with pytest.raises(InputError, match=r"has no checkpoint yet; train it with main.py"):
-        evaluate(tiny_config(data_dir), tmp_path)
+        report(tiny_config(data_dir), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_other_classes_than_the_datas_are_refused(tiny_run, data_dir, tmp_path, 
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
     with pytest.raises(InputError, match=message):
-        evaluate(tiny_config(data_dir), run)
+        report(tiny_config(data_dir), run)
 
 
 def test_a_class_list_of_another_length_is_refused(tiny_run, data_dir, tmp_path):
@@ -208,13 +208,13 @@ def test_a_class_list_of_another_length_is_refused(tiny_run, data_dir, tmp_path)
     shutil.copytree(tiny_run[0], run)
     (run / "classes.txt").write_text("walk\nrun\n")
     with pytest.raises(InputError, match=r"classes.txt names 2 classes, but the head has 8"):
-        evaluate(tiny_config(data_dir), run)
+        report(tiny_config(data_dir), run)
 
 
 def test_several_processes_are_refused(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("jax.process_count", lambda: 2)
     with pytest.raises(InputError, match="runs in one process, and here are 2"):
-        evaluate(tiny_config(data_dir), tmp_path)
+        report(tiny_config(data_dir), tmp_path)
 
 
 def test_many_classes_are_drawn_without_names_beside_them():
