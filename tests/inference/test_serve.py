@@ -32,15 +32,12 @@ def server(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     saved.write(folder / "tiny.safetensors", network, "classyvision")
     (folder / "tmp").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flags = ["--port", str(port), "--max_mb", "0.2", "--seconds", "20", "--requests", "3"]
+    flags = ["--port", "0", "--max_mb", "0.2", "--seconds", "20", "--requests", "3"]
     command = [sys.executable, "-m", "r3d_jax", "serve", str(folder / "tiny.safetensors"), *flags]
     environment = os.environ | {"TMPDIR": str(folder / "tmp")}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == f"tiny.safetensors at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
-        yield port, folder / "tmp", process
+        told = r"tiny.safetensors at http://127.0.0.1:(\d+) \(Ctrl-C ends it\)\n"
+        yield int(re.fullmatch(told, process.stdout.readline())[1]), folder / "tmp", process
         process.terminate()
         assert process.wait(20) == 0
 
@@ -95,6 +92,8 @@ def test_the_course_over_time_and_the_map_come_when_asked_for(server, folder):
             "pages of http://elsewhere.example may not ask",
         ),
         (b"x", "/predict", {"Host": "elsewhere.example"}, 403, "no server of elsewhere.example"),
+        (b"x", "/network", {"Host": "[::2]:80"}, 403, "no server of ::2"),
+        (b"x", f"/predict?top={'9' * 5000}", {}, 400, "must be a number from 1"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_the_reason(server, body, path, headers, status, message):
@@ -186,8 +185,22 @@ def test_an_address_that_cannot_be_had_and_limits_that_leave_nothing(network, se
     arguments = {"name": "tiny", "host": "127.0.0.1"}
     with pytest.raises(InputError, match=f"127.0.0.1, port {server[0]}, cannot be had .*; name another"):
         serve(network, **arguments, port=server[0], limits=Limits())
-    with pytest.raises(InputError, match="must be above 0"):
-        serve(network, **arguments, port=1, limits=Limits(requests=0))
+    with pytest.raises(InputError, match=r"--seconds .=0., --requests .=-1. must be above 0"):
+        serve(network, **arguments, port=1, limits=Limits(seconds=0, requests=-1))
+
+
+def test_it_ends_soon_with_a_request_under_way_and_says_who_can_reach_it(server):
+    """`server` names the network's file; this one listens to all."""
+    command = [*server[2].args[:5], "--port", "0", "--host", "0.0.0.0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("Everyone who reaches 0.0.0.0 can use this; 127.0.0.1, the default")
+        port = int(re.search(r"http://0.0.0.0:(\d+) ", process.stdout.readline())[1])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: anything\r\nContent-Length: 1000\r\n\r\nx")
+            time.sleep(0.3)
+            start = time.monotonic()
+            process.terminate()
+            assert process.wait(20) == 0 and time.monotonic() - start < 8
 
 
 def wait(browser, condition):
