@@ -33,7 +33,8 @@ def main():
             _report(f"{together} at a time", *_load(video, flags.requests, together))
         _report("32 at a time, of which 8 are taken", *_load(video, flags.requests, 32))
         status = Path(f"/proc/{server.pid}/status").read_text()
-        print("peak memory of the server:", *(line.split()[1:] for line in status.splitlines() if "VmHWM" in line))
+        peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        print(f"peak memory of the server: {peak:,.0f} MiB")
         server.terminate()
 
 

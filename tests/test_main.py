@@ -128,7 +128,7 @@ def refused(outcome, *parts):
             "`pool` (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
         ),
         (["train"], "unknown argument 'train'"),
-        (["--mode=draw"], "value should be one of <train|clips>"),
+        (["--mode=draw"], "value should be one of <train|clips|evaluate>"),
         (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
     ],
 )
