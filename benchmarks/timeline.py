@@ -41,10 +41,8 @@ def main():
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
                 rows = sum(1 for _ in process.stdout)
                 _, _, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - start
-            print(
-                f"{minutes} minutes: {rows:,} stretches in {seconds:.1f} s, peak memory {usage.ru_maxrss / 1024:,.0f} MiB"
-            )
+            seconds, peak = time.perf_counter() - start, usage.ru_maxrss / 1024
+            print(f"{minutes} minutes: {rows:,} stretches in {seconds:.1f} s, peak memory {peak:,.0f} MiB")
 
 
 def _write(path, frames):
