@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-KINDS = ("table", "json", "csv")
 TOP = 5
 
 
@@ -38,6 +37,7 @@ def lines(
     """One line for each row, under a line of titles where the `kind` has one.
 
     Args:
+      kind: table, json or csv.
       top: classes of each row; 0: TOP, in a table no more than fit.
       videos: every name that will come, for the width of a table's first column.
       columns: of the terminal; 0: any number.

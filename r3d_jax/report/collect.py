@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from r3d_jax.data.pipeline import read_ahead
 from r3d_jax.errors import InputError
-from r3d_jax.inference.forward import make_forward
+from r3d_jax.inference.forward import first_head, make_forward, probabilities
+from r3d_jax.models.classifier import average_views
 from r3d_jax.report.statistics import rank_of
 from r3d_jax.training.progress import Progress
 from r3d_jax.weights.saved import Loaded
@@ -19,12 +20,30 @@ TOP = 5
 
 
 class Tested(NamedTuple):
-    """Logits of every view of the videos in `rows` (of the data set's index), and why others are missing."""
+    """What a network says of the test videos.
 
-    logits: Float[np.ndarray, "video clip class"]
-    labels: Int[np.ndarray, "video"]
+    Attributes:
+      rows: their places in the data set's index.
+      of_clips, logits: of every clip, and of the videos; ranks are taken of these, for probabilities can be equal.
+      missing: why others could not be read, by their places.
+    """
+
     rows: Int[np.ndarray, "video"]
+    labels: Int[np.ndarray, "video"]
+    of_clips: Float[np.ndarray, "video clip class"]
+    logits: Float[np.ndarray, "video class"]
+    probabilities: Float[np.ndarray, "video class"]
     missing: dict[int, str]
+
+    @property
+    def predicted(self) -> Int[np.ndarray, "video"]:
+        """The likeliest class of each."""
+        return self.logits.argmax(1)
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "video"]:
+        """Its probability."""
+        return self.probabilities.max(1)
 
 
 def collect(network: Loaded, batches: grain.MapDataset, *, workers: int, **static) -> Tested:
@@ -34,29 +53,26 @@ def collect(network: Loaded, batches: grain.MapDataset, *, workers: int, **stati
       InputError: no video can be read.
     """
     forward = make_forward(network, **static)
-    logits, labels, rows, missing = [], [], [], {}
+    of_clips, labels, rows, missing = [], [], [], {}
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
             missing |= {row: why for row, why in zip(batch["row"].tolist(), batch["missing"].tolist()) if why}
             valid = batch["valid"]
             if valid.any():
-                logits.append(forward(batch["clips"])[valid])
+                of_clips.append(forward(batch["clips"])[valid])
                 labels.append(batch["label"][valid])
                 rows.append(batch["row"][valid])
             progress.advance()
     if not rows:
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
     order = np.argsort(np.concatenate(rows))
-    logits, labels, rows = (np.concatenate(parts)[order] for parts in (logits, labels, rows))
-    return Tested(logits, labels, rows, missing)
+    rows, labels, of_clips = (np.concatenate(parts)[order] for parts in (rows, labels, of_clips))
+    logits = np.asarray(average_views(of_clips, model=first_head(network)))
+    return Tested(rows, labels, of_clips, logits, probabilities(of_clips, network), missing)
 
 
 def predictions_csv(
-    tested: Tested,
-    probabilities: Float[np.ndarray, "video class"],
-    names: np.ndarray,
-    class_names: tuple[str, ...],
-    label_of: Int[np.ndarray, "all_videos"],
+    tested: Tested, class_names: tuple[str, ...], names: np.ndarray, label_of: Int[np.ndarray, "every_video"]
 ) -> str:
     """One line a video: its label, the label's place and probability, the likeliest classes; why it is missing."""
     count = min(TOP, len(class_names))
@@ -64,13 +80,12 @@ def predictions_csv(
     writer = csv.writer(file, lineterminator="\n")
     titles = [f"{what}{i + 1}" for i in range(count) for what in ("class", "probability")]
     writer.writerow(["video", "label", "rank_of_label", "probability_of_label", *titles, "missing"])
-    ranks = rank_of(probabilities, tested.labels)
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    ranks = rank_of(tested.logits, tested.labels)
+    best = np.argsort(-tested.logits, axis=1, kind="stable")[:, :count]
     for i, row in enumerate(tested.rows):
-        label = tested.labels[i]
-        cells = [cell for j in best[i] for cell in (class_names[j], f"{probabilities[i, j]:.6f}")]
-        its = f"{probabilities[i, label]:.6f}"
-        writer.writerow([names[row], class_names[label], ranks[i], its, *cells, ""])
+        label, its = tested.labels[i], tested.probabilities[i]
+        cells = [cell for j in best[i] for cell in (class_names[j], f"{its[j]:.6f}")]
+        writer.writerow([names[row], class_names[label], ranks[i], f"{its[label]:.6f}", *cells, ""])
     for row, why in sorted(tested.missing.items()):
         writer.writerow([names[row], class_names[label_of[row]], *[""] * (2 + 2 * count), why])
     return file.getvalue()

@@ -12,7 +12,6 @@ from r3d_jax.inference.answer import as_url
 from r3d_jax.inference.overlay import overlay_one
 from r3d_jax.report.collect import Tested
 from r3d_jax.report.page import Strip
-from r3d_jax.report.statistics import Probabilities
 
 PICTURES = 10  # of each video
 
@@ -22,13 +21,12 @@ def draw_strips(
     clip: ClipConfig,
     videos: VideoSet,
     tested: Tested,
-    scores: Probabilities,
     maps: Callable | None = None,
 ) -> list[Strip]:
     """Of the `chosen` rows of `tested`: the middle frame of each view, under its map where there are `maps`."""
     found = []
     for i in chosen:
-        row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(scores[i].argmax())
+        row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(tested.predicted[i])
         try:
             views = read_views(
                 open_video(videos, row),
@@ -47,23 +45,23 @@ def draw_strips(
         else:
             frames = list(views[:, middle])
         names = videos.class_names
-        probability, of_label = float(scores[i, predicted]), float(scores[i, label])
+        probability, of_label = (float(tested.probabilities[i, j]) for j in (predicted, label))
         video = str(videos.index["name"][row])
         found.append(Strip(video, names[label], names[predicted], probability, of_label, [as_url(x) for x in frames]))
     return found
 
 
-def worst(tested: Tested, scores: Probabilities, count: int) -> list[int]:
+def worst(tested: Tested, count: int) -> list[int]:
     """Rows of `tested` that are wrong with the highest probability, the worst first."""
-    order = np.argsort(-scores.max(1), kind="stable")
-    return [int(i) for i in order if scores[i].argmax() != tested.labels[i]][:count]
+    wrong = tested.predicted != tested.labels
+    return [int(i) for i in np.argsort(-tested.confidence, kind="stable") if wrong[i]][:count]
 
 
-def some(tested: Tested, scores: Probabilities, count: int) -> list[int]:
+def some(tested: Tested, count: int) -> list[int]:
     """Rows to be looked at more closely: half of them the worst mistakes, the others right, of different classes."""
-    wrong = worst(tested, scores, count // 2)
+    wrong, found = worst(tested, count // 2), tested.predicted == tested.labels
     right: dict[int, int] = {}
-    for i in np.argsort(-scores.max(1), kind="stable"):
-        if scores[i].argmax() == tested.labels[i]:
+    for i in np.argsort(-tested.confidence, kind="stable"):
+        if found[i]:
             right.setdefault(int(tested.labels[i]), int(i))
     return wrong + list(right.values())[: count - len(wrong)]

@@ -13,7 +13,7 @@ from r3d_jax import config as configs
 from r3d_jax.config import Config, check
 from r3d_jax.data.builder import VideoSet, split_rows
 from r3d_jax.errors import InputError
-from r3d_jax.inference.forward import make_maps, probabilities
+from r3d_jax.inference.forward import first_head, make_maps
 from r3d_jax.models.classifier import average_views
 from r3d_jax.report import charts, sections, statistics
 from r3d_jax.report.collect import Tested, collect, predictions_csv
@@ -46,17 +46,15 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     batches = tests_of(config, videos, rows, jax.device_count())
     static = {"views_at_once": config.eval.views_at_once, "dtype": config.train.dtype}
     tested = collect(network, batches, workers=config.data.workers, **static)
-    scores = probabilities(tested.logits, network)
-    numbers = _numbers(tested, scores, network)
+    numbers = _numbers(tested, network)
     workdir.mkdir(parents=True, exist_ok=True)
-    names, label_of = videos.index["name"], videos.index["label"]
-    table = predictions_csv(tested, scores, names, network.class_names, label_of)
-    page = _page(config, f"{workdir.name} on {config.data.name}", network, videos, tested, scores, numbers)
+    table = predictions_csv(tested, network.class_names, videos.index["name"], videos.index["label"])
+    page = _page(config, f"{workdir.resolve().name} on {config.data.name}", network, videos, tested, numbers)
     for name, text in (("predictions.csv", table), ("report.html", page)):
         unfinished = workdir / f"{name}.tmp"
         unfinished.write_text(text)
         os.replace(unfinished, workdir / name)
-    count, clips = tested.logits.shape[:2]
+    count, clips = tested.of_clips.shape[:2]
     say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing))))
     say(f"{workdir / 'report.html'}: {len(page) / 2**20:.1f} MiB; every prediction: {workdir / 'predictions.csv'}")
     return 0
@@ -94,32 +92,29 @@ def _check_classes(network, videos: VideoSet, name):
         )
 
 
-def _numbers(tested: Tested, scores, network):
+def _numbers(tested: Tested, network):
     """Every number of the report, by name."""
-    logits, labels = tested.logits, tested.labels
-    clip_labels = np.repeat(labels[:, None], logits.shape[1], 1)
-    video_logits = np.asarray(average_views(logits, model=network.model.clone(heads=network.model.heads[:1])))
-    losses = optax.softmax_cross_entropy_with_integer_labels(video_logits, labels)
-    bins, error = statistics.calibration(scores, labels)
+    labels, clips = tested.labels, tested.of_clips.shape[1]
+    losses = optax.softmax_cross_entropy_with_integer_labels(tested.logits, labels)
+    bins, error = statistics.calibration(tested.confidence, tested.predicted == labels)
     numbers = {"loss": float(losses.mean()), "bins": bins, "calibration_error": error}
     for k in (1, 5):
         if k == 1 or k < len(network.class_names):
-            numbers[f"video_top{k}"] = share_of(int(top_hits(scores, labels, k).sum()), len(labels))
-            numbers[f"clip_top{k}"] = share_of_clips(top_hits(logits, clip_labels, k))
+            hits = top_hits(tested.of_clips, np.repeat(labels[:, None], clips, 1), k)
+            numbers[f"video_top{k}"] = share_of(int(top_hits(tested.logits, labels, k).sum()), len(labels))
+            numbers[f"clip_top{k}"] = share_of_clips(hits)
     return numbers
 
 
-def _page(config, title, network, videos, tested, scores, numbers):
-    labels = tested.labels
-    count, clips = tested.logits.shape[:2]
-    matrix = statistics.confusion(scores.argmax(1), labels, len(network.class_names))
+def _page(config, title, network, videos, tested, numbers):
+    count, clips = tested.of_clips.shape[:2]
+    matrix = statistics.confusion(tested.predicted, tested.labels, len(network.class_names))
     rows = statistics.by_class(matrix, network.class_names)
-    grid = tested.logits.reshape(count, config.clip.crops, config.clip.views, -1)
-    course = statistics.by_views(grid, labels, partial(probabilities, network=network))
-    shown = partial(draw_strips, clip=config.clip, videos=videos, tested=tested, scores=scores)
-    error = (
-        f"Expected calibration error {percent(numbers['calibration_error'], 2)}: how far apart confidence and accuracy"
-    )
+    grid = tested.of_clips.reshape(count, config.clip.crops, config.clip.views, -1)
+    average = partial(average_views, model=first_head(network))
+    course = statistics.by_views(grid, tested.labels, lambda clips: np.asarray(average(clips)))
+    shown = partial(draw_strips, clip=config.clip, videos=videos, tested=tested)
+    error = percent(numbers["calibration_error"], 2)
     return fill(
         {
             "title": escape(title),
@@ -128,11 +123,12 @@ def _page(config, title, network, videos, tested, scores, numbers):
             "classes": class_table(rows),
             "confusion": charts.confusion_svg(matrix, network.class_names),
             "calibration": charts.calibration_image(numbers["bins"]),
-            "calibration_text": f"{error} are, on average. Numbers are videos.",
+            "calibration_text": f"Expected calibration error {error}: how far apart confidence and accuracy are, on "
+            "average. Numbers are videos.",
             "views": charts.views_image(course, numbers["video_top1"]),
             "views_text": sections.course_of_views(course),
-            "mistakes": strips(shown(worst(tested, scores, MISTAKES)), "No video is taken for another."),
-            "maps": strips(shown(some(tested, scores, MAPPED), maps=make_maps(network)), "None could be drawn."),
+            "mistakes": strips(shown(worst(tested, MISTAKES)), "No video is taken for another."),
+            "maps": strips(shown(some(tested, MAPPED), maps=make_maps(network)), "None could be drawn."),
             "missing": sections.missing_videos(tested.missing, videos.index["name"]),
             "method": sections.method(network, clips, rows),
         }

@@ -12,7 +12,6 @@ Z = 1.959964  # of a standard normal: 95 % lie within
 BINS = 10  # of confidence
 SUBSETS = 20  # of the views, that are tried for each number of them
 
-Probabilities = Float[np.ndarray, "video class"]
 Labels = Int[np.ndarray, "video"]
 
 
@@ -111,9 +110,8 @@ def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...])
     return rows
 
 
-def calibration(probabilities: Probabilities, labels: Labels) -> tuple[list[Bin], float]:
+def calibration(confidence: Float[np.ndarray, "video"], right: Bool[np.ndarray, "video"]) -> tuple[list[Bin], float]:
     """Bins of the likeliest class's probability, and the expected calibration error (Guo et al., arXiv:1706.04599)."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins, error = [], 0.0
     for place in range(BINS):
@@ -121,7 +119,7 @@ def calibration(probabilities: Probabilities, labels: Labels) -> tuple[list[Bin]
         if count := int(inside.sum()):
             sure, accuracy = float(confidence[inside].mean()), float(right[inside].mean())
             bins.append(Bin(place / BINS, (place + 1) / BINS, count, sure, accuracy))
-            error += count / len(labels) * abs(sure - accuracy)
+            error += count / len(right) * abs(sure - accuracy)
     return bins, error
 
 

@@ -78,7 +78,8 @@ def test_confusions_count_every_video_once_and_classes_add_up():
 
 def test_calibration_compares_confidence_with_accuracy():
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.4, 0.6], [1.0, 0.0]])
-    bins, error = calibration(probabilities, np.array([0, 1, 0, 0, 0]))
+    right = probabilities.argmax(1) == np.array([0, 1, 0, 0, 0])
+    bins, error = calibration(probabilities.max(1), right)
     assert [(each.low, each.high, each.videos) for each in bins] == [(0.6, 0.7, 2), (0.9, 1.0, 3)]
     assert bins[0].accuracy == 0.5 and bins[1].accuracy == pytest.approx(2 / 3)
     assert error == pytest.approx(2 / 5 * 0.1 + 3 / 5 * (2.9 / 3 - 2 / 3))

@@ -75,8 +75,8 @@ def test_it_says_how_it_is_called_and_what_it_weighs(exported):
     assert "MiB, of which the program is" in lines[0] and "loads in" in lines[1] and "safetensors: 0." in lines[2]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_can_be_exported(name, tmp_path, rng):
+@pytest.mark.parametrize("name", ["mc3_18", "resnext3d_101_32x8d", "r2plus1d_18", "torchvision_r2plus1d_18", "i3d_r50"])
+def test_every_kind_of_network_can_be_exported(name, tmp_path, rng):
     small = {"planes": 4, "stem_planes": 4} | ({"width_per_group": 4} if "bottleneck" in PRESETS[name].residual else {})
     small |= {"groups": 2} if PRESETS[name].groups > 1 else {}
     network = network_of(name, blocks=(1, 1, 1, 1), **small)
