@@ -79,7 +79,7 @@ def read(path: Path) -> Loaded:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no exported network that can be read ({error}); export it again") from error
     try:
-        return from_facts(facts, partial(_checked, weights, path))
+        return from_facts(path, facts, partial(_checked, weights, path))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} was not written by this version: it lacks {error}; export it again") from error
 

@@ -58,8 +58,8 @@ def to_facts(network: Loaded) -> dict[str, Any]:
     return {"network": to_dict(network.model), **facts}
 
 
-def from_facts(facts: dict[str, Any], variables_of: Callable[[Classifier], dict]) -> Loaded:
-    """The network that `to_facts` has described, with the variables that `variables_of` has for its model.
+def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classifier], dict]) -> Loaded:
+    """The network that `to_facts` has described in the file `path`, with what `variables_of` has for its model.
 
     Raises:
       KeyError, TypeError: something is missing or of another kind.
@@ -69,7 +69,8 @@ def from_facts(facts: dict[str, Any], variables_of: Callable[[Classifier], dict]
     model = from_dict(facts.pop("network"))
     if (count := model.heads[0].num_classes) != len(facts["class_names"]):
         raise InputError(
-            f"{len(facts['class_names'])} class names, but the head has {count} classes; it needs one name for each"
+            f"{path} names {len(facts['class_names'])} classes, but its head has {count}; it needs one name for each: "
+            "convert or export the network again"
         )
     known = {name: value for name, value in facts.items() if name in Loaded._fields}
     return Loaded(model, variables_of(model), **known)
@@ -101,7 +102,7 @@ def read(path: Path) -> Loaded:
     if header is None:
         raise InputError(f"{path} holds weights alone; give them a network: python -m r3d_jax convert {path} OUT")
     try:
-        return from_facts(header, partial(from_torch, tensors))
+        return from_facts(path, header, partial(from_torch, tensors))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} was not written by this version: its header lacks {error}") from error
 
