@@ -16,7 +16,7 @@ from r3d_jax.inference.predict import clips_of_video
 from r3d_jax.inference.rows import best
 from r3d_jax.weights.saved import Loaded
 
-POINTS = 30  # of a timeline, at most: with ten views of the video four times as many clips
+POINTS = 30  # of a timeline, at most; with the ten views of a video 40 clips
 OBLONG = 4  # the longest edge that is taken, over the shortest: memory goes with it
 
 
