@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from r3d_jax.data.clips import train_clip
+from r3d_jax.data.files import SUFFIXES
 from r3d_jax.data.pixels import read_window
 from r3d_jax.data.probe import probe
-from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.data.transforms import draw_window
 
 LIMIT = 60  # seconds a variant

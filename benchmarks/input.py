@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 
 from r3d_jax.data.clips import test_clips, train_clip
+from r3d_jax.data.files import SUFFIXES
 from r3d_jax.data.pipeline import read_ahead, train_batches
 from r3d_jax.data.pixels import read_whole, read_window
 from r3d_jax.data.probe import probe
-from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.data.transforms import draw_window, short_edge_size
 from r3d_jax.data.video_folder import VideoFolder
 

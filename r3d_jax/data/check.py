@@ -5,9 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from r3d_jax.data.clips import span
+from r3d_jax.data.files import CALLED, videos_in
 from r3d_jax.data.parallel import in_order
 from r3d_jax.data.probe import probe
-from r3d_jax.data.suffixes import SUFFIXES
 from r3d_jax.errors import InputError
 
 RATES = (5, 121)  # frames a second; what lies outside is rarely meant
@@ -50,16 +51,16 @@ def check(folder: Path, *, frames: int = 8, stride: int = 1, workers: int = 0) -
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = videos_in(folder)
     if not files:
-        raise InputError(f"no video in {folder}; they are called *{', *'.join(sorted(SUFFIXES))}")
-    span, findings, seen, total = (frames - 1) * stride + 1, [], {}, 0
+        raise InputError(f"no video in {folder}; {CALLED}")
+    reach, findings, seen, total = span(frames, stride), [], {}, 0
     found = in_order(_read, files, label="Checking", workers=workers, leave=False)
     for path, (digest, info, faults) in zip(files, found):
         name = str(path.relative_to(folder))
         if info:
             total += info.num_frames
-            faults += _faults_of(info, span)
+            faults += _faults_of(info, reach)
         if digest and (first := seen.setdefault(digest, name)) != name:
             faults.append(("duplicate", f"the same bytes as {first}"))
         findings += [Finding(name, *fault) for fault in faults]
@@ -83,10 +84,10 @@ def _read(path):
     return digest, info, []
 
 
-def _faults_of(info, span):
+def _faults_of(info, reach):
     faults = []
-    if info.num_frames < span:
-        faults.append(("short", f"{info.num_frames} frames, but a clip spans {span}"))
+    if info.num_frames < reach:
+        faults.append(("short", f"{info.num_frames} frames, but a clip spans {reach}"))
     if not RATES[0] <= info.frame_rate < RATES[1]:
         rate = f"{info.frame_rate:g} frames a second" if info.frame_rate else "none in the file"
         faults.append(("odd frame rate", rate))

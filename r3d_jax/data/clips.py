@@ -12,18 +12,19 @@ def shown_at_rate(seconds: Float[np.ndarray, "frame"], rate: float) -> Int[np.nd
 
 def train_clip(num_frames: int, rng: np.random.Generator, *, frames: int, stride: int) -> Int[np.ndarray, "time"]:
     """Frame indices of one clip that starts anywhere it fits; a short video loops."""
-    starts = max(1, num_frames - _span(frames, stride) + 1)
+    starts = max(1, num_frames - span(frames, stride) + 1)
     return _clip(rng.integers(starts), num_frames, frames, stride)
 
 
 def test_clips(num_frames: int, *, views: int, frames: int, stride: int) -> Int[np.ndarray, "view time"]:
     """Frame indices of `views` evenly spaced clips, the first at the video's start, the last at its end."""
-    starts = max(1, num_frames - _span(frames, stride) + 1)
+    starts = max(1, num_frames - span(frames, stride) + 1)
     firsts = np.floor(np.linspace(0, starts - 1, views)).astype(int)
     return np.stack([_clip(first, num_frames, frames, stride) for first in firsts])
 
 
-def _span(frames, stride):
+def span(frames: int, stride: int) -> int:
+    """How many frames of the video a clip reaches over."""
     return (frames - 1) * stride + 1
 
 

@@ -70,9 +70,7 @@ def _probe(data, each, *, strict):
         if first is None:
             raise ValueError("no frame of it decodes")
         context, rate = stream.codec_context, float(stream.average_rate or 0)
-        turn, mirror = orientation(first)
-        height, width = first.height, max(1, round(first.width * pixel_aspect(stream)))
-        size = (width, height) if turn % 2 else (height, width)
+        turn, mirror, size = how_shown(first, stream)
         labelled = None not in labels and len(set(labels)) == len(labels)
         layout = Layout(
             packets=np.array(rows, np.int64),
@@ -127,7 +125,14 @@ def _tag(context):
         return ""
 
 
-def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+def how_shown(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, bool, tuple[int, int]]:
+    """(turn, mirror) as in `Layout`, and height and width once upright, with square pixels."""
+    turn, mirror = _orientation(frame)
+    height, width = frame.height, max(1, round(frame.width * _pixel_aspect(stream)))
+    return turn, mirror, (width, height) if turn % 2 else (height, width)
+
+
+def _orientation(frame):
     """(quarter turns, whether mirrored before) by the display matrix, whose rows say where x and y point."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -139,7 +144,7 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     return round(math.atan2(-xy, xx) / (math.pi / 2)) % 4, mirror
 
 
-def pixel_aspect(stream: av.VideoStream) -> float:
+def _pixel_aspect(stream):
     """Width of a pixel over its height; 1 where the file does not say, or says nonsense."""
     aspect = float(stream.sample_aspect_ratio or 1)
     return aspect if 0.1 <= aspect <= 10 else 1.0

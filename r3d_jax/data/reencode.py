@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from jaxtyping import UInt8
 
 from r3d_jax.data.clips import train_clip
 from r3d_jax.data.decode import Layout, decode, reason_of
@@ -58,9 +59,7 @@ def _encode(data, info, layout, size, key_every):
         frames = each_whole(data, layout, info, np.arange(info.num_frames), size=size)
         for frame, seconds in zip(frames, layout.seconds, strict=True):
             stream = stream or add_stream(output, rate, frame.shape[:2], key_every)
-            picture = av.VideoFrame.from_ndarray(frame[: stream.height, : stream.width].copy(), format="rgb24")
-            picture.pts, picture.time_base = round(seconds * TICKS), Fraction(1, TICKS)
-            output.mux(stream.encode(picture))
+            output.mux(stream.encode(picture(frame, seconds, stream)))
         output.mux(stream.encode())
     return file.getvalue()
 
@@ -108,6 +107,14 @@ def add_stream(
     # Without what costs a decoder most: smoothing of blocks, arithmetic coding.
     context.options = {"crf": str(QUALITY), "preset": "veryfast", "tune": "fastdecode", "sc_threshold": "0"}
     return stream
+
+
+def picture(frame: UInt8[np.ndarray, "height width 3"], seconds: float, stream: av.VideoStream) -> av.VideoFrame:
+    """A frame for a stream of `add_stream`."""
+    fitting = np.ascontiguousarray(frame[: stream.height, : stream.width])
+    found = av.VideoFrame.from_ndarray(fitting, format="rgb24")
+    found.pts, found.time_base = round(seconds * TICKS), Fraction(1, TICKS)
+    return found
 
 
 def _clip_time(data, layout, clips):

@@ -10,9 +10,10 @@ import av
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from r3d_jax.data.clips import span
 from r3d_jax.data.decode import packets_of, reason_of, video_stream
 from r3d_jax.data.pixels import upright
-from r3d_jax.data.probe import LONGEST, orientation, pixel_aspect
+from r3d_jax.data.probe import LONGEST, how_shown
 from r3d_jax.data.transforms import short_edge_size
 
 
@@ -55,12 +56,12 @@ def stream(file: io.IOBase | bytes, *, size: int, frame_rate: float = 0.0) -> It
 
 def stretches(moments: Iterable[Moment], *, frames: int, stride: int, hop: int) -> Iterator[Stretch]:
     """Clips that start at every `hop`-th moment, and one that ends with the last; a short video loops."""
-    span = (frames - 1) * stride + 1
-    held: deque[Moment] = deque(maxlen=span)
+    reach = span(frames, stride)
+    held: deque[Moment] = deque(maxlen=reach)
     count, given = 0, -1  # moments so far; where the latest clip has ended
     for moment in moments:
         held.append(moment)
-        if count + 1 >= span and not (count + 1 - span) % hop:
+        if count + 1 >= reach and not (count + 1 - reach) % hop:
             yield _stretch(count, held, frames, stride)
             given = count
         count += 1
@@ -90,9 +91,8 @@ def _decoded(file, size):
             first = next(frames, None)
             if first is None:
                 raise ValueError("no frame of it decodes")
-            turn, mirror = orientation(first)
-            height, width = first.height, max(1, round(first.width * pixel_aspect(stream)))
-            whole = short_edge_size(*((width, height) if turn % 2 else (height, width)), size)
+            turn, mirror, shown = how_shown(first, stream)
+            whole = short_edge_size(*shown, size)
             begun = times[0]
             for frame in upright(chain([first], frames), whole, turn=turn, mirror=mirror):
                 seconds = _seconds(times.popleft(), begun)

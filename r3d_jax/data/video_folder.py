@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from r3d_jax.data.builder import VideoBuilder, VideoFile, variant_of
-from r3d_jax.data.suffixes import SUFFIXES
+from r3d_jax.data.files import SUFFIXES
 from r3d_jax.errors import InputError
 
 TABLES = {".csv": ",", ".tsv": "\t"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from r3d_jax.data.reencode import TICKS, add_stream
+from r3d_jax.data.reencode import add_stream, picture
 from r3d_jax.data.stream import Moment
 from r3d_jax.errors import InputError
 
@@ -55,11 +55,7 @@ def _h264(output, size):
     stream = add_stream(output, Fraction(25), size, key_every=50)
 
     def encode(moment):
-        picture = None
-        if moment:
-            picture = av.VideoFrame.from_ndarray(moment.frame[: stream.height, : stream.width].copy(), format="rgb24")
-            picture.pts, picture.time_base = round(moment.seconds * TICKS), Fraction(1, TICKS)
-        output.mux(stream.encode(picture))
+        output.mux(stream.encode(moment and picture(moment.frame, moment.seconds, stream)))
 
     return encode
 
@@ -83,12 +79,12 @@ def _gif(output, size):
 
     def encode(moment):
         nonlocal shown
-        picture = None
+        frame = None
         if moment:
-            picture = av.VideoFrame.from_ndarray(moment.frame, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(moment.frame, format="rgb24")
             shown = max(shown + 1, round(moment.seconds * HUNDREDTHS))
-            picture.pts, picture.time_base = shown, Fraction(1, HUNDREDTHS)
-        graph.push(picture)
+            frame.pts, frame.time_base = shown, Fraction(1, HUNDREDTHS)
+        graph.push(frame)
         while True:
             try:
                 found = graph.pull()

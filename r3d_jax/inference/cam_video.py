@@ -1,10 +1,12 @@
 """A video in which one sees what speaks for a class: Grad-CAM painted over its frames."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from r3d_jax.data.clips import span
 from r3d_jax.data.stream import Moment, stream, stretches
 from r3d_jax.data.views import open_video_file
 from r3d_jax.data.write import check_out, write_video
@@ -53,36 +55,25 @@ def cam_video(
 def _maps_along(network, path, index, block):
     """The map of each stretch, in their order: small, whatever the length of the video."""
     (time, *_), stride = network.clip_shape, network.stride
-    maps_of, maps, waiting = make_maps(network, block), [], []
-
-    def run():
-        maps.extend(maps_of(np.stack(waiting)[:, None], np.full(len(waiting), index))[:, 0])
-        waiting.clear()
-
+    maps_of, maps = make_maps(network, block), []
     with path.open("rb") as file:
         moments = stream(file, size=network.test_size, frame_rate=network.frame_rate)
-        for each in stretches(moments, frames=time, stride=stride, hop=_span(network)):
-            waiting.append(each.clip)
-            if len(waiting) == AT_ONCE:
-                run()
-    if waiting:
-        run()
+        clips = (each.clip for each in stretches(moments, frames=time, stride=stride, hop=span(time, stride)))
+        while some := list(islice(clips, AT_ONCE)):
+            maps += list(maps_of(np.stack(some)[:, None], np.full(len(some), index))[:, 0])
     return maps
 
 
 def _painted(network, path, maps, size) -> Iterator[Moment]:
     """Every moment once, under the map of its stretch."""
     highest, shown = max(float(each.max()) for each in maps), 0
+    reach = span(network.clip_shape[0], network.stride)
     with path.open("rb") as file:
         moments = stream(file, size=size, frame_rate=network.frame_rate)
-        for each, its in zip(stretches(moments, frames=_span(network), stride=1, hop=_span(network)), maps):
+        for each, its in zip(stretches(moments, frames=reach, stride=1, hop=reach), maps):
             frames = overlay(each.clip, its, highest)
             # The last stretch begins before the one before it ends, and a short video's repeats it.
             last = each.first + len(set(each.seconds.tolist()))
             for place in range(max(shown, each.first), last):
                 yield Moment(float(each.seconds[place - each.first]), frames[place - each.first])
             shown = last
-
-
-def _span(network):
-    return (network.clip_shape[0] - 1) * network.stride + 1

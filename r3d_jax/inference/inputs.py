@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from r3d_jax.data.suffixes import SUFFIXES
+from r3d_jax.data.files import CALLED, videos_in
 from r3d_jax.errors import InputError
 
 
@@ -33,21 +33,12 @@ def named_videos(arguments: Iterable[str]) -> list[Named]:
 def _meant_by(argument) -> Iterator[Named]:
     path = Path(argument).expanduser()
     if path.is_dir():
-        inside = _videos_in(path)
-        yield from map(Named, inside) if inside else [Named(path, f"no video in it ({_called()})")]
+        inside = videos_in(path)
+        yield from map(Named, inside) if inside else [Named(path, f"no video in it ({CALLED})")]
     elif path.exists():
         yield Named(path)
     elif matched := sorted(glob.glob(str(path), recursive=True)):
         for each in map(Path, matched):
-            yield from map(Named, _videos_in(each)) if each.is_dir() else [Named(each)]
+            yield from map(Named, videos_in(each)) if each.is_dir() else [Named(each)]
     else:
         yield Named(path, "no such file" + (", and nothing matches the pattern" if glob.has_magic(str(path)) else ""))
-
-
-def _videos_in(folder):
-    files = folder.rglob("*")
-    return sorted(file for file in files if file.suffix.lower() in SUFFIXES and file.is_file())
-
-
-def _called():
-    return f"they are called *{', *'.join(sorted(SUFFIXES))}"
