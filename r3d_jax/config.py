@@ -162,6 +162,16 @@ def flatten(config: Config) -> dict[str, object]:
     }
 
 
+def changed(before: Config, now: Config) -> dict[str, tuple[object, object]]:
+    """{"section.field": (before, now)} of every field that differs; a list is as good as a tuple."""
+    old, new = flatten(before), flatten(now)
+    return {name: (old[name], new[name]) for name in new if _plain(old[name]) != _plain(new[name])}
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
 def write(config: Config, path: Path) -> None:
     """Writes `config` as JSON, whole or not at all."""
     unfinished = path.with_suffix(".tmp")

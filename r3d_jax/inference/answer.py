@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from r3d_jax.data.clips import test_clips
-from r3d_jax.data.views import Video, Views, moments, read_views
+from r3d_jax.data.views import Video, Views, moments
 from r3d_jax.inference.forward import probabilities
-from r3d_jax.inference.overlay import overlay_one
+from r3d_jax.inference.overlay import middle_frames
 from r3d_jax.inference.predict import clips_of_video
 from r3d_jax.inference.rows import best
 from r3d_jax.weights.saved import Loaded
 
 POINTS = 30  # of a timeline, at most; with the ten views of a video 40 clips
+PICTURES = 10  # of a video, at most
 OBLONG = 4  # the longest edge that is taken, over the shortest: memory goes with it
 
 
@@ -47,12 +48,10 @@ def ask(video: Video, network: Loaded, *, timeline: bool) -> Question:
     if max(height, width) > OBLONG * min(height, width):
         raise ValueError(f"its frames are {width}x{height}: one edge is more than {OBLONG} times the other")
     time, *_ = network.clip_shape
-    how = {"frames": time, "stride": network.stride, "frame_rate": network.frame_rate, "size": network.test_size}
     shown = moments(video, network.frame_rate)
-    span = time * network.stride
-    points = min(POINTS, math.ceil(2 * len(shown) / span)) if timeline else 0
+    points = min(POINTS, math.ceil(2 * len(shown) / (time * network.stride))) if timeline else 0
     views = clips_of_video(video, network)
-    along = read_views(video, views=points, **how) if points else np.zeros((0, *views.shape[1:]), np.uint8)
+    along = clips_of_video(video, network._replace(crops=1, views=points)) if points else views[:0]
 
     def middles(count):
         clips = test_clips(len(shown), views=count, frames=time, stride=network.stride)
@@ -90,19 +89,17 @@ def answer(network: Loaded, question: Question, logits: Float[np.ndarray, "clip 
     return found
 
 
-def strip(
-    question: Question, maps: Float[np.ndarray, "view time2 height2 width2"], class_name: str, limit: int = 10
-) -> dict[str, Any]:
-    """JSON: the middle frame of each view, at most `limit`, with what speaks for the class painted over it."""
-    highest = float(maps.max())
-    pictures = []
-    for clip, its, seconds in list(zip(question.views, maps, question.view_seconds))[:limit]:
-        frame = overlay_one(clip, len(clip) // 2, its, highest)
-        pictures.append({"seconds": round(float(seconds), 3), "image": as_url(frame)})
+def strip(question: Question, maps: Float[np.ndarray, "view time2 height2 width2"], class_name: str) -> dict[str, Any]:
+    """JSON: the middle frame of each view, at most PICTURES, with what speaks for the class painted over it."""
+    frames = middle_frames(question.views, maps)[:PICTURES]
+    pictures = [
+        {"seconds": round(float(seconds), 3), "image": as_url(frame)}
+        for seconds, frame in zip(question.view_seconds, frames)
+    ]
     return {"class": class_name, "frames": pictures}
 
 
-def as_url(picture: UInt8[np.ndarray, "height width 3"], quality: int = 85) -> str:
+def as_url(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     """The picture itself, as an address that a page can show."""
-    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -18,7 +18,7 @@ class Batcher:
         self._function, self._most = function, most
         self._waiting: list[tuple[tuple, tuple, asyncio.Future]] = []  # shapes, arrays, where the result goes
         self._thread = ThreadPoolExecutor(1)
-        self._running = False
+        self._task: asyncio.Task | None = None  # runs batches while anyone waits
 
     async def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         """The function's rows for the rows of `arrays`, which have as many each."""
@@ -28,29 +28,24 @@ class Batcher:
     async def _wait_for(self, arrays):
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((tuple(x.shape[1:] for x in arrays), arrays, future))
-        if not self._running:
-            self._running = True
+        if not self._task or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
 
     async def _run(self):
-        try:
-            while batch := self._next_batch():
-                columns = zip(*(arrays for arrays, _ in batch))
-                together = [np.concatenate(column) for column in columns]
-                try:
-                    rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._function, *together)
-                except Exception as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                    continue
-                for arrays, future in batch:
-                    its, rows = rows[: len(arrays[0])], rows[len(arrays[0]) :]
+        while batch := self._next_batch():
+            together = [np.concatenate(column) for column in zip(*(arrays for arrays, _ in batch))]
+            try:
+                rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._function, *together)
+            except Exception as error:
+                for _, future in batch:
                     if not future.done():
-                        future.set_result(its)
-        finally:
-            self._running = False
+                        future.set_exception(error)
+                continue
+            for arrays, future in batch:
+                its, rows = rows[: len(arrays[0])], rows[len(arrays[0]) :]
+                if not future.done():
+                    future.set_result(its)
 
     def _next_batch(self):
         """(arrays, future) of those that wait longest and of all others that fit with them."""

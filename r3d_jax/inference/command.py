@@ -52,8 +52,7 @@ def command(
     if along:
         rows = _timelines(network, named, hop, batch, plots)
     else:
-        predictions = predict(network, named, views=views, batch=batch, workers=workers)
-        rows = (Row(each.video, {"frames": each.frames}, each.probabilities, each.reason) for each in predictions)
+        rows = predict(network, named, views=views, batch=batch, workers=workers)
     failed = set()
     columns = shutil.get_terminal_size().columns if terminal else 0
     names = [str(each.path) for each in named]

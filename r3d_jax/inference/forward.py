@@ -8,7 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float, UInt8
 
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.classifier import Classifier, average_views, predict_views
+from r3d_jax.models.classifier import average_views, predict_views
 from r3d_jax.models.compiling import compiler_options
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.weights.saved import Loaded
@@ -20,7 +20,7 @@ Clips = UInt8[np.ndarray, "video view time height width channel"]
 
 def make_forward(network: Loaded, **static) -> Callable[[Clips], Float[np.ndarray, "video view class"]]:
     """clips -> the first head's logits of every view; `static` are further arguments of `predict_views`."""
-    model = first_head(network)
+    model = _first_head(network)
 
     def forward(variables, clips):
         return predict_views(variables, clips, model=model, **static)
@@ -30,7 +30,7 @@ def make_forward(network: Loaded, **static) -> Callable[[Clips], Float[np.ndarra
 
 def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
     """(clips, class of each video) -> Grad-CAM at `block`: see `models.cam`."""
-    model = first_head(network)
+    model = _first_head(network)
 
     def maps(variables, clips, classes):
         return grad_cam(variables, clips, classes, model=model, block=block)
@@ -40,11 +40,20 @@ def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarra
 
 def probabilities(logits: Float[np.ndarray, "video view class"], network: Loaded) -> Float[np.ndarray, "video class"]:
     """Of each video, averaged over its views as the head says."""
-    head = network.model.heads[0]
-    return np.asarray(ACTIVATIONS[head.activation](average_views(logits, model=first_head(network))))
+    return activated(video_logits(logits, network), network)
 
 
-def first_head(network: Loaded) -> Classifier:
+def video_logits(logits: Float[np.ndarray, "video view class"], network: Loaded) -> Float[np.ndarray, "video class"]:
+    """Likewise, before the activation."""
+    return np.asarray(average_views(logits, model=_first_head(network)))
+
+
+def activated(logits: Float[np.ndarray, "video class"], network: Loaded) -> Float[np.ndarray, "video class"]:
+    """Probabilities of a video's logits."""
+    return np.asarray(ACTIVATIONS[network.model.heads[0].activation](logits))
+
+
+def _first_head(network):
     """The network without its other heads: class names are of the first."""
     return network.model.clone(heads=network.model.heads[:1])
 

@@ -20,6 +20,14 @@ def overlay(
     return np.stack([overlay_one(frames, i, maps, highest) for i in range(len(frames))])
 
 
+def middle_frames(
+    views: UInt8[np.ndarray, "view time height width 3"], maps: Float32[np.ndarray, "view time2 height2 width2"]
+) -> list[UInt8[np.ndarray, "height width 3"]]:
+    """The middle frame of each view under the view's map, all on one scale."""
+    middle, highest = views.shape[1] // 2, float(maps.max())
+    return [overlay_one(view, middle, its, highest) for view, its in zip(views, maps)]
+
+
 def overlay_one(
     frames: UInt8[np.ndarray, "time height width 3"], i: int, maps: Maps, highest: float
 ) -> UInt8[np.ndarray, "height width 3"]:

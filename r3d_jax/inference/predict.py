@@ -3,32 +3,22 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from r3d_jax.data.parallel import in_order
 from r3d_jax.data.transforms import cutter
 from r3d_jax.data.views import Video, Views, open_video_file, read_views
 from r3d_jax.inference.forward import make_forward, probabilities
 from r3d_jax.inference.inputs import Named
+from r3d_jax.inference.rows import Row
 from r3d_jax.weights.saved import Loaded
-
-
-class Prediction(NamedTuple):
-    """Probabilities of one video, or why there are none."""
-
-    video: str
-    frames: int = 0
-    probabilities: Float[np.ndarray, "class"] | None = None
-    reason: str = ""
 
 
 def predict(
     network: Loaded, videos: Sequence[Named], *, views: int = 0, batch: int = 4, workers: int = 2
-) -> Iterator[Prediction]:
-    """One prediction for each video, under a progress bar: from the clips that it would be tested on.
+) -> Iterator[Row]:
+    """One row for each video, under a progress bar: from the clips that it would be tested on.
 
     Args:
       views: clips of a video; 0: as many as the network was tested with.
@@ -37,20 +27,20 @@ def predict(
     """
     forward = make_forward(network)
     waiting: dict[tuple, dict[int, Views]] = {}  # of each shape of clips, by the videos' places
-    done: dict[int, Prediction] = {}
+    done: dict[int, Row] = {}
     names, frames, next_place = [str(named.path) for named in videos], {}, 0
 
     def run(shape):
         clips = waiting.pop(shape)
         rows = probabilities(forward(np.stack(list(clips.values()))), network)
         for place, row in zip(clips, rows):
-            done[place] = Prediction(names[place], frames.pop(place), row)
+            done[place] = Row(names[place], {"frames": frames.pop(place)}, row)
 
     read = partial(_read, network=network, views=views)
     found = in_order(read, videos, label="Predicting", workers=workers, leave=False)
     for place, (clips, count, reason) in enumerate(found):
         if reason:
-            done[place] = Prediction(names[place], reason=reason)
+            done[place] = Row(names[place], {"frames": 0}, None, reason)
         else:
             frames[place] = count
             waiting.setdefault(clips.shape, {})[place] = clips

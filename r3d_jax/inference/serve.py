@@ -34,9 +34,9 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 class Limits(NamedTuple):
     """What one request may take: bytes of its video and seconds; and how many are taken at a time."""
 
-    size: int = 100 * 2**20
-    seconds: float = 60.0
-    requests: int = 8
+    size: int
+    seconds: float
+    requests: int
 
 
 class Refused(Exception):

@@ -10,8 +10,7 @@ from jaxtyping import Float, Int
 
 from r3d_jax.data.pipeline import read_ahead
 from r3d_jax.errors import InputError
-from r3d_jax.inference.forward import first_head, make_forward, probabilities
-from r3d_jax.models.classifier import average_views
+from r3d_jax.inference.forward import activated, make_forward, video_logits
 from r3d_jax.report.statistics import rank_of
 from r3d_jax.training.progress import Progress
 from r3d_jax.weights.saved import Loaded
@@ -67,8 +66,8 @@ def collect(network: Loaded, batches: grain.MapDataset, *, workers: int, **stati
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
     order = np.argsort(np.concatenate(rows))
     rows, labels, of_clips = (np.concatenate(parts)[order] for parts in (rows, labels, of_clips))
-    logits = np.asarray(average_views(of_clips, model=first_head(network)))
-    return Tested(rows, labels, of_clips, logits, probabilities(of_clips, network), missing)
+    logits = video_logits(of_clips, network)
+    return Tested(rows, labels, of_clips, logits, activated(logits, network), missing)
 
 
 def predictions_csv(

@@ -8,12 +8,10 @@ from r3d_jax.config import ClipConfig
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, open_video
 from r3d_jax.data.views import read_views
-from r3d_jax.inference.answer import as_url
-from r3d_jax.inference.overlay import overlay_one
+from r3d_jax.inference.answer import PICTURES, as_url
+from r3d_jax.inference.overlay import middle_frames
 from r3d_jax.report.collect import Tested
 from r3d_jax.report.page import Strip
-
-PICTURES = 10  # of each video
 
 
 def draw_strips(
@@ -38,12 +36,10 @@ def draw_strips(
             )
         except FAILURES:  # it could be read a moment ago: its disk is failing
             continue
-        middle = clip.frames // 2
         if maps:
-            its = maps(views[None], np.array([predicted]))[0]
-            frames = [overlay_one(view, middle, each, float(its.max())) for view, each in zip(views, its)]
+            frames = middle_frames(views, maps(views[None], np.array([predicted]))[0])
         else:
-            frames = list(views[:, middle])
+            frames = list(views[:, clip.frames // 2])
         names = videos.class_names
         probability, of_label = (float(tested.probabilities[i, j]) for j in (predicted, label))
         video = str(videos.index["name"][row])

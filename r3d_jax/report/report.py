@@ -13,13 +13,13 @@ from r3d_jax import config as configs
 from r3d_jax.config import Config, check
 from r3d_jax.data.builder import VideoSet, split_rows
 from r3d_jax.errors import InputError
-from r3d_jax.inference.forward import first_head, make_maps
-from r3d_jax.models.classifier import average_views
+from r3d_jax.inference.forward import make_maps, video_logits
 from r3d_jax.report import charts, sections, statistics
 from r3d_jax.report.collect import Tested, collect, predictions_csv
 from r3d_jax.report.page import class_table, fill, percent, strips
 from r3d_jax.report.pictures import draw_strips, some, worst
-from r3d_jax.report.statistics import share_of, share_of_clips, top_hits
+from r3d_jax.report.statistics import rank_of, share_of, share_of_clips
+from r3d_jax.training.metrics import TOP
 from r3d_jax.training.progress import say
 from r3d_jax.training.task import load_videos, tests_of
 from r3d_jax.weights.load import load
@@ -69,10 +69,9 @@ def _network(config, workdir, checkpoint) -> Loaded:
                 "converted network with --config.finetune.source=FILE"
             )
         network = load(workdir, checkpoint)
-        trained = configs.flatten(configs.read(workdir / "config.json"))
-        for name, now in configs.flatten(config).items():
-            if name.startswith("clip.") and list(np.atleast_1d(now)) != list(np.atleast_1d(trained[name])):
-                say(f"{name}: {trained[name]!r} in training, {now!r} now")
+        for name, (before, now) in configs.changed(configs.read(workdir / "config.json"), config).items():
+            if name.startswith("clip."):
+                say(f"{name}: {before!r} in training, {now!r} now")
         return network
     return load(source, config.finetune.checkpoint)
 
@@ -98,11 +97,11 @@ def _numbers(tested: Tested, network):
     losses = optax.softmax_cross_entropy_with_integer_labels(tested.logits, labels)
     bins, error = statistics.calibration(tested.confidence, tested.predicted == labels)
     numbers = {"loss": float(losses.mean()), "bins": bins, "calibration_error": error}
-    for k in (1, 5):
+    of_videos, of_clips = rank_of(tested.logits, labels), rank_of(tested.of_clips, np.repeat(labels[:, None], clips, 1))
+    for k in TOP:
         if k == 1 or k < len(network.class_names):
-            hits = top_hits(tested.of_clips, np.repeat(labels[:, None], clips, 1), k)
-            numbers[f"video_top{k}"] = share_of(int(top_hits(tested.logits, labels, k).sum()), len(labels))
-            numbers[f"clip_top{k}"] = share_of_clips(hits)
+            numbers[f"video_top{k}"] = share_of(int((of_videos <= k).sum()), len(labels))
+            numbers[f"clip_top{k}"] = share_of_clips(of_clips <= k)
     return numbers
 
 
@@ -111,8 +110,7 @@ def _page(config, title, network, videos, tested, numbers):
     matrix = statistics.confusion(tested.predicted, tested.labels, len(network.class_names))
     rows = statistics.by_class(matrix, network.class_names)
     grid = tested.of_clips.reshape(count, config.clip.crops, config.clip.views, -1)
-    average = partial(average_views, model=first_head(network))
-    course = statistics.by_views(grid, tested.labels, lambda clips: np.asarray(average(clips)))
+    course = statistics.by_views(grid, tested.labels, partial(video_logits, network=network))
     shown = partial(draw_strips, clip=config.clip, videos=videos, tested=tested)
     error = percent(numbers["calibration_error"], 2)
     return fill(

@@ -194,8 +194,7 @@ def _claim(config, class_names, model, workdir):
     workdir.mkdir(parents=True, exist_ok=True)
     path, classes = workdir / "config.json", workdir / "classes.txt"
     if path.exists():
-        old, new = configs.flatten(configs.read(path)), configs.flatten(config)
-        changed = {name: (old[name], new[name]) for name in new if _plain(old[name]) != _plain(new[name])}
+        changed = configs.changed(configs.read(path), config)
         free = set(configs.FREE)
         if config.optim.schedule != "multistep":
             free.remove("train.epochs")  # on which the learning rate of every step depends
@@ -216,7 +215,3 @@ def _claim(config, class_names, model, workdir):
     configs.write(config, path)
     classes.write_text("".join(f"{name}\n" for name in class_names))
     (workdir / "network.json").write_text(json.dumps(to_dict(model), indent=2) + "\n")
-
-
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value

@@ -19,7 +19,7 @@ def test_predictions_come_in_order_and_are_those_of_each_video_alone(network, fo
     assert found[-1].reason == "no such file"
     for each in found[1:-1]:
         np.testing.assert_allclose(each.probabilities, alone(network, folder / each.video), rtol=1e-4, atol=1e-6)
-    assert [each.frames for each in found[1:-1]] == [9, 12, 7, 15, 3]
+    assert [each.where["frames"] for each in found[1:-1]] == [9, 12, 7, 15, 3]
 
 
 def test_videos_of_many_sizes_do_not_pile_up(network, folder):

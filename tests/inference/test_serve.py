@@ -56,7 +56,7 @@ def test_a_program_gets_what_the_command_predicts(server, network, folder):
     for name in ("v0.avi", "v2.avi"):
         (expected,) = predict(network, [Named(folder / name)])
         status, found = ask(server, (folder / name).read_bytes(), "/predict?top=3")
-        assert status == 200 and found["frames"] == expected.frames
+        assert status == 200 and found["frames"] == expected.where["frames"]
         of = {each["class"]: each["probability"] for each in found["top"]}
         np.testing.assert_allclose([of[c] for c in network.class_names], expected.probabilities, rtol=1e-3, atol=2e-6)
         assert list(of.values()) == sorted(of.values(), reverse=True)
@@ -184,9 +184,9 @@ def test_a_request_that_takes_too_long_is_told_so(network, folder, monkeypatch):
 def test_an_address_that_cannot_be_had_and_limits_that_leave_nothing(network, server):
     arguments = {"name": "tiny", "host": "127.0.0.1"}
     with pytest.raises(InputError, match=f"127.0.0.1, port {server[0]}, cannot be had .*; name another"):
-        serve(network, **arguments, port=server[0], limits=Limits())
+        serve(network, **arguments, port=server[0], limits=Limits(1, 1, 1))
     with pytest.raises(InputError, match=r"--seconds .=0., --requests .=-1. must be above 0"):
-        serve(network, **arguments, port=1, limits=Limits(seconds=0, requests=-1))
+        serve(network, **arguments, port=1, limits=Limits(1, 0, -1))
 
 
 def test_it_ends_soon_with_a_request_under_way_and_says_who_can_reach_it(server):
