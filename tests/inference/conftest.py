@@ -2,18 +2,16 @@
 
 import jax
 import pytest
+from trunks import TINY
 from videos import encode, frames_of
 
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.weights.saved import Loaded
 
-SMALL = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False), "planes": 4}
-SMALL |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "stem_planes": 4, "pool": (1, 1, 1)}
-
 
 @pytest.fixture(scope="session")
 def network():
-    model = build("r3d_18", 3, **SMALL)
+    model = build("r3d_18", 3, pool=(1, 1, 1), **TINY)
     variables = init_variables(model, jax.random.key(0), (4, 16, 16, 3))
     # Larger weights than a head starts with, so that videos differ in their classes.
     variables["params"]["heads_0"] = jax.tree.map(lambda x: 8 * x, variables["params"]["heads_0"])

@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from shapes import unchecked_shapes
+from trunks import TINY
 
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, features_fn, init_variables, normalise, predict_views
 
-TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
-TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
 LAST, FIRST = "pathway0-stage2-block0", "pathway0-stage1-block0"
 
 
@@ -79,3 +78,15 @@ def test_what_does_not_exist_is_refused(tiny, videos):
         grad_cam(variables, videos, np.array([0, 0]), model=model, block="stage9")
     with pytest.raises(ValueError, match="must be uint8"), unchecked_shapes():
         grad_cam(variables, videos.astype(np.float32), np.array([0, 0]), model=model)
+
+
+def test_one_of_several_heads_is_explained_as_if_alone(videos):
+    model = build("r3d_18", 5, **TINY)
+    two = model.clone(heads=(model.heads[0], model.heads[0].clone(num_classes=3, block=FIRST, unique_id="early")))
+    variables = init_variables(two, jax.random.key(0), (4, 16, 16, 3))
+    params = {"trunk": variables["params"]["trunk"], "heads_0": variables["params"]["heads_1"]}
+    classes = np.array([2, 0])
+    maps = grad_cam(variables, videos, classes, model=two, head=1)
+    expected = grad_cam(variables | {"params": params}, videos, classes, model=two.clone(heads=two.heads[1:]))
+    np.testing.assert_allclose(maps, expected, rtol=1e-5)
+    assert maps.shape == (2, 2, 4, 8, 10) and maps.max() > 0

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from shapes import unchecked_shapes
+from trunks import TINY
 
 from r3d_jax.models.classifier import (
     average_views,
@@ -18,9 +19,6 @@ from r3d_jax.models.classifier import (
 )
 from r3d_jax.models.description import from_dict, to_dict
 from r3d_jax.models.head import Head
-
-TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
-TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
 
 
 @pytest.fixture(scope="module")

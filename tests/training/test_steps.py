@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 from seeded import case, clips, model, weights
+from trunks import TINY
 
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
@@ -21,9 +22,7 @@ from r3d_jax.training.steps import (
     train_step,
 )
 
-SMALL = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
-SMALL |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
-MODEL = build("r3d_18", 5, **SMALL)
+MODEL = build("r3d_18", 5, **TINY)
 TX = sgd(lambda _: 0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=False)
 
 
@@ -123,7 +122,7 @@ def test_a_step_is_a_function_of_its_arguments(start, batches, devices):
 
 
 def test_dropout_differs_between_steps(start, batches, devices):
-    dropping = build("r3d_18", 5, dropout=0.5, **SMALL)
+    dropping = build("r3d_18", 5, dropout=0.5, **TINY)
     later = start._replace(step=jnp.ones((), jnp.int32))
     first, again, other = (
         run(state, batches[:1], devices, model=dropping)[1][0]["loss"].item() for state in (start, start, later)
@@ -150,7 +149,7 @@ def test_recomputed_stages_change_no_value_and_take_less_memory(start, batches, 
     again, _ = run(start, batches[:1], devices[:1], remat=(1, 2))
     close(jax.device_get(again.params), jax.device_get(kept.params), 1e-5)
 
-    deep = build("r3d_18", 5, **SMALL | {"blocks": (4, 1)})
+    deep = build("r3d_18", 5, **TINY | {"blocks": (4, 1)})
     state, batch = abstract_state(deep, TX, devices[:1]), split_over(batches[0], devices[:1])
     sizes = [
         pmap(train_step, state, batch, devices=devices[:1], model=deep, tx=TX, seed=0, remat=stages)

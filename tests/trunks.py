@@ -1,0 +1,4 @@
+"""A trunk of two blocks and four channels, as options of `build`."""
+
+TINY = {"blocks": (1, 1), "temporal_kernels": ((3,), (3,)), "temporal_conv_1x1": (False, False)}
+TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "stem_planes": 4}
