@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.data.clips import train_clip
-from r3d_jax.data.files import SUFFIXES
-from r3d_jax.data.pixels import read_window
-from r3d_jax.data.probe import probe
-from r3d_jax.data.transforms import draw_window
+from r3d_jax.video.clips import train_clip
+from r3d_jax.video.folder import SUFFIXES
+from r3d_jax.video.pixels import read_window
+from r3d_jax.video.probe import probe
+from r3d_jax.video.transforms import draw_crop_window
 
 LIMIT = 60  # seconds a variant
 LARGEST = 1_000_000  # bytes of a file that is used: variants of large frames take long
@@ -52,17 +52,17 @@ def read_variant(files, seed):
     """What comes of it."""
     data = variant(files, seed)
     try:
-        info, layout = probe(data)
+        info, packet_index = probe(data)
     except ValueError:
         return "refused"
     rng = np.random.default_rng(seed)
     indices = train_clip(info.num_frames, rng, frames=8, stride=1)
-    window = draw_window(rng, sizes=(128, 160), crop=112, flip=0.5)
+    window = draw_crop_window(rng, sizes=(128, 160), crop=112, flip=0.5)
     try:
-        first = read_window(data, layout, info, indices, window)
+        first = read_window(data, packet_index, info, indices, window)
     except ValueError:
         return "refused on reading"
-    again = read_window(data, layout, info, indices, window)
+    again = read_window(data, packet_index, info, indices, window)
     return "read" if np.array_equal(first, again) else "UNSTEADY"
 
 

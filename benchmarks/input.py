@@ -21,13 +21,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from r3d_jax.data.clips import test_clips, train_clip
-from r3d_jax.data.files import SUFFIXES
-from r3d_jax.data.pipeline import read_ahead, train_batches
-from r3d_jax.data.pixels import read_whole, read_window
-from r3d_jax.data.probe import probe
-from r3d_jax.data.transforms import draw_window, short_edge_size
+from r3d_jax.data.batches import read_ahead, train_batches
 from r3d_jax.data.video_folder import VideoFolder
+from r3d_jax.video.clips import test_clips, train_clip
+from r3d_jax.video.folder import SUFFIXES
+from r3d_jax.video.pixels import read_whole, read_window
+from r3d_jax.video.probe import probe
+from r3d_jax.video.transforms import draw_crop_window, short_edge_size
 
 FRAMES, CROP, SIZES = 8, 112, (128, 160)
 
@@ -39,7 +39,7 @@ def jobs_of(videos, clips, seed):
         rng = np.random.default_rng([seed, k])
         i = int(rng.integers(len(videos)))
         indices = train_clip(videos[i][2].num_frames, rng, frames=FRAMES, stride=1)
-        jobs.append((i, indices, draw_window(rng, sizes=SIZES, crop=CROP, flip=0.5)))
+        jobs.append((i, indices, draw_crop_window(rng, sizes=SIZES, crop=CROP, flip=0.5)))
     return jobs
 
 
@@ -192,10 +192,10 @@ def test_cost(videos):
     """Prints what ten clips of a video cost."""
     seconds, shown, different = 0.0, 0, 0
     some = videos[:: max(1, len(videos) // 20)]
-    for data, layout, info in some:
+    for data, packet_index, info in some:
         indices = test_clips(info.num_frames, views=10, frames=FRAMES, stride=1)
         start = time.perf_counter()
-        read_whole(data, layout, info, indices, size=128)
+        read_whole(data, packet_index, info, indices, size=128)
         seconds += time.perf_counter() - start
         shown += indices.size
         different += np.unique(indices).size
@@ -232,8 +232,8 @@ def main():
     videos = []
     for path in paths:
         data = path.read_bytes()
-        info, layout = probe(data)
-        videos.append((data, layout, info))
+        info, packet_index = probe(data)
+        videos.append((data, packet_index, info))
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     compare(readers_of(paths, videos), videos, flags.clips, flags.rounds)

@@ -26,19 +26,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from r3d_jax.compiling import compiler_options
 from r3d_jax.models import conv3d
 from r3d_jax.models.blocks import Conv3D
-from r3d_jax.models.classifier import build, normalise, predict_fn
-from r3d_jax.models.compiling import compiler_options
-from r3d_jax.models.pretrained import to_torch
-from r3d_jax.training.steps import (
-    abstract_state,
-    init_state,
-    pmap,
-    replicate,
-    split_over,
-    train_step,
-)
+from r3d_jax.models.classifier import build
+from r3d_jax.models.predict import normalise, predict_fn
+from r3d_jax.training.devices import pmap, replicate, split_over
+from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.weights.torch_names import to_torch
 
 CLASSES, VIEWS, TEST_SIZE = 101, 10, (128, 170)
 PARTS = ("train", "forward", "evaluate")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.data.pixels import read_frames
-from r3d_jax.data.probe import probe
+from r3d_jax.video.pixels import read_frames
+from r3d_jax.video.probe import probe
 
 LIMIT = 120  # seconds a file
 
@@ -24,21 +24,21 @@ def check_file(path):
     """One line on a file."""
     data = path.read_bytes()
     try:
-        info, layout = probe(data)
+        info, packet_index = probe(data)
     except ValueError as error:
         theirs = ffmpeg(path, None)
         return "refused", f"{error} (ffmpeg: {theirs.count} frames{', with errors' if theirs.errors else ''})"
-    stored = read_frames(data, layout, np.arange(1)).shape[1:3]
+    stored = read_frames(data, packet_index, np.arange(1)).shape[1:3]
     theirs = ffmpeg(path, stored)
     if theirs.count != info.num_frames:
         return "DIFFERENT", f"{info.num_frames} frames, {theirs.count} by ffmpeg"
     apart, middle = [], []
     for i in np.unique(np.linspace(0, info.num_frames - 1, 40).astype(int)):  # each entered by itself
-        frame = read_frames(data, layout, np.array([i]))[0]
+        frame = read_frames(data, packet_index, np.array([i]))[0]
         difference = frame.astype(int) - theirs.frame(i)
         apart.append(np.abs(difference).mean())
         middle.append(np.median(np.abs(difference)))
-    how = "by packets" if len(layout.packets) else "from the start"
+    how = "by packets" if len(packet_index.packets) else "from the start"
     # Versions of FFmpeg interpolate colour in their own ways, which shows at sharp edges; a wrong matrix or range shows
     # everywhere.
     verdict = "same" if max(apart) < 1 else "alike" if max(middle) <= 1 else "DIFFERENT"
@@ -107,10 +107,10 @@ def leftover(paths):
     for path in paths:
         data = path.read_bytes()
         try:
-            info, layout = probe(data)
+            info, packet_index = probe(data)
         except ValueError:
             continue
-        read_frames(data, layout, np.array([0, info.num_frames // 2, info.num_frames - 1]))
+        read_frames(data, packet_index, np.array([0, info.num_frames // 2, info.num_frames - 1]))
     gc.collect()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() // 2**20

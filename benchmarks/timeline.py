@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from r3d_jax.data.demo import CLASSES, draw_video
-from r3d_jax.data.stream import stream
+from r3d_jax.video.stream import stream
 
 RATE, SIZE = 25, 48
 

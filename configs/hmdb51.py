@@ -5,13 +5,13 @@ ResNet-18 from scratch: 17.1 % on fold 1 (arXiv:1711.09577); this configuration 
 epoch is 0.4 PFLOP. With --config.finetune.source=FILE it starts from trained weights instead.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="hmdb51", fold=1),
-        clip=ClipConfig(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
+        clip=ClipSpec(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         model=ModelConfig(pool=(1, 7, 7)),
         optim=OptimConfig(learning_rates=(0.02, 0.002, 0.0002), milestones=(60, 85), nesterov=True, weight_decay=5e-4),
         train=TrainConfig(epochs=100, batch_size=32),

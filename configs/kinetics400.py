@@ -7,13 +7,13 @@ validation set, 24 hours on 64 GPUs (torchvision); this configuration has not ye
 PFLOP.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="kinetics"),
-        clip=ClipConfig(frames=16, frame_rate=15.0, train_sizes=(128, 128), crop=112, flip=0.5, test_size=128, views=5),
+        clip=ClipSpec(frames=16, frame_rate=15.0, train_sizes=(128, 128), crop=112, flip=0.5, test_size=128, views=5),
         model=ModelConfig(mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989), pool=(2, 7, 7)),
         # torchvision's 0.64 is for a batch of 1,536 on 64 GPUs; for 64 clips its rule gives a twenty-fourth.
         optim=OptimConfig(

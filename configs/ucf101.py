@@ -5,13 +5,13 @@ without it both are downloaded (6.5 GB). Published for R3D-18 from scratch: 42.4
 to 45.6 % (arXiv:1708.05038); this configuration has not yet been run to its end. One epoch is 1.2 PFLOP.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="ucf101", fold=1),
-        clip=ClipConfig(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
+        clip=ClipSpec(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         model=ModelConfig(name="r3d_18", pool=(1, 7, 7)),
         optim=OptimConfig(learning_rates=(0.02, 0.002, 0.0002), milestones=(60, 85), nesterov=True, weight_decay=5e-4),
         train=TrainConfig(epochs=100, batch_size=32),

@@ -5,14 +5,14 @@ weights of torchvision's r3d_18; FOLDER: as in configs/ucf101.py. Published for 
 (3D-ResNets-PyTorch); this configuration has not yet been run to its end. One epoch is 2.3 PFLOP.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="ucf101", fold=1),
         # The clips that the weights were trained on: 16 frames, every second one.
-        clip=ClipConfig(frames=16, stride=2, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
+        clip=ClipSpec(frames=16, stride=2, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         # Network, mean and standard deviation are the source's. Without its head's class names, the head starts anew.
         model=ModelConfig(pool=(0, 0, 0), dropout=0.5),
         # finetune.freeze_trunk=True trains the head alone, finetune.trunk_factor=0.1 the trunk slowly.

@@ -5,13 +5,13 @@ learning rate 0.005, then 0.0005 (its code trains at a constant 0.1: it never at
 A smoke test of the whole path, minutes on a CPU; its accuracy is that of chance or little more.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="ucf101", fold=1),
-        clip=ClipConfig(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
+        clip=ClipSpec(frames=8, stride=1, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         model=ModelConfig(name="r3d_18", pool=(1, 7, 7)),
         optim=OptimConfig(learning_rates=(0.005, 0.0005), milestones=(1,), momentum=0.9, weight_decay=1e-4),
         train=TrainConfig(epochs=2, batch_size=8, videos_per_epoch=64, log_every=4),

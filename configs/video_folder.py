@@ -6,13 +6,13 @@ data.test_share, and data.group for videos that were cut from one recording. Whe
 trained weights: --config.finetune.source=FILE (README, "Bring a trained network"). A training clip costs 0.12 TFLOP.
 """
 
-from r3d_jax.config import ClipConfig, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
+from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig
 
 
 def get_config() -> Config:
     return Config(
         data=DataConfig(name="video_folder"),
-        clip=ClipConfig(frames=8, stride=2, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
+        clip=ClipSpec(frames=8, stride=2, train_sizes=(128, 160), crop=112, flip=0.5, test_size=128, views=10),
         model=ModelConfig(pool=(0, 0, 0), dropout=0.5),
         optim=OptimConfig(
             schedule="cosine",

@@ -1,8 +1,40 @@
-"""Video classification in functional JAX: 3-D residual networks, their training and their use."""
+"""Video classification in functional JAX: 3-D residual networks, their training and their use.
 
-from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.classifier import Classifier, build, features_fn, predict_fn
-from r3d_jax.weights.load import load
-from r3d_jax.weights.saved import Loaded
+The five steps, from videos to predictions, with the names of this package alone:
 
-__all__ = ["Classifier", "Loaded", "build", "features_fn", "grad_cam", "load", "predict_fn"]
+    videos = r3d_jax.data.UCF101(source=FOLDER).load()
+    clip = r3d_jax.ClipSpec(frames=8, crop=112, test_size=128, views=10)
+    train = r3d_jax.data.train_batches(videos, "train", clip, batch_size=8)
+    model = r3d_jax.build("r3d_18", num_classes=len(videos.class_names))
+    state = r3d_jax.init_state(model, tx := r3d_jax.sgd(0.005), clip=clip)
+    state, metrics = jax.jit(partial(r3d_jax.train_step, model=model, tx=tx))(state, train[0])
+    r3d_jax.evaluate(model, state.variables, r3d_jax.data.eval_batches(videos, "test", clip))
+    r3d_jax.save("runs/mine", model, state, videos.class_names, clip)
+
+Names are loaded when they are first asked for: importing this package takes a moment, not the seconds of its libraries.
+"""
+
+import lazy_loader
+
+__version__ = "0.2.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["data", "inference", "models", "training", "video", "weights"],
+    submod_attrs={
+        "errors": ["InputError"],
+        "inference.predict": ["Prediction", "predict"],
+        "models.cam": ["grad_cam"],
+        "models.classifier": ["Classifier", "build", "init_variables"],
+        "models.predict": ["features_fn", "normalise", "predict_fn"],
+        "models.presets": ["list_models"],
+        "training.evaluation": ["evaluate"],
+        "training.optim": ["multistep", "sgd"],
+        "training.steps": ["TrainState", "eval_step", "init_state", "train_step"],
+        "video.clips": ["ClipSpec"],
+        "video.views": ["read_clips"],
+        "weights.load": ["load"],
+        "weights.run": ["restore", "save"],
+        "weights.trained": ["TrainedNetwork"],
+    },
+)

@@ -1,13 +1,12 @@
-"""Every setting, its default and its meaning; `check` refuses what cannot work, before anything runs."""
+"""Every setting of a run with its default, range and meaning; `check` refuses what cannot work."""
 
 import dataclasses
-import json
-import os
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import SimpleNamespace
 
 from r3d_jax.errors import InputError
+from r3d_jax.settings import check_rules, check_settings, setting
+from r3d_jax.video.clips import CLIP_RULES, ClipSpec
 
 DATA_SETS = ("ucf101", "hmdb51", "kinetics", "video_folder", "demo")
 # The number of learning rates that each takes; 0: any.
@@ -16,121 +15,113 @@ SCHEDULES = {"multistep": 0, "step": 0, "linear": 2, "cosine": 2, "polynomial": 
 
 @dataclass(slots=True)
 class DataConfig:
-    """Which videos."""
+    """Which videos, where they are, and how they are prepared and read."""
 
-    name: str = "ucf101"  # one of DATA_SETS
-    source: str = ""  # folder of the videos or their archives; empty: download (the demo draws its own)
-    splits: str = ""  # folder of the split files or annotations, relative to `source` or not; empty: found in `source`
-    test_share: float = 0.2  # video_folder: of each class, held out where the source has no train and test of its own
-    group: str = ""  # video_folder: regular expression; videos in whose "class/file" it finds the same stay together
-    split_seed: int = 0  # video_folder: of the draw of what is held out
-    data_dir: str = "data"  # where prepared data sets are kept
-    fold: int = 1
-    max_broken: float = 0.01  # share of the videos that may fail to decode, when they are prepared and in training
-    reencode: int = 0  # short edge that videos are re-encoded at when they are prepared; 0: kept as they are
-    key_every: int = 12  # frames, from one that decoding may start at to the next, in a re-encoded video
-    workers: int = 2  # decoding threads; 0 decodes in the main thread; batches are the same for any number
-    processes: int = 0  # that decode for training instead of the threads, which share a lock
-
-
-@dataclass(slots=True)
-class ClipConfig:
-    """What the network sees of a video."""
-
-    frames: int = 8
-    stride: int = 1  # of the frames, in a clip
-    frame_rate: float = 0.0  # that videos are brought to first, by their time stamps; 0: every frame counts
-    train_sizes: tuple[int, int] = (128, 160)  # short edge in training, drawn from first to last inclusive
-    crop: int = 112
-    flip: float = 0.5  # probability of a horizontal flip
-    test_size: int = 128  # short edge in testing; the whole frame is seen
-    views: int = 10  # evenly spaced clips of a test video
-    crops: int = 1  # of each: 1: the whole frame, 3: squares along the long edge, 10: corners, middle, mirror images
+    name: str = setting("ucf101", "the data set", choices=DATA_SETS)
+    source: str = setting("", "folder of the videos or their archives; empty: download (the demo draws its own)")
+    splits: str = setting("", "folder of split files or annotations, relative to `source` or not; empty: in `source`")
+    test_share: float = setting(0.2, "video_folder: of each class, held out where the source has no split of its own")
+    group: str = setting("", 'video_folder: regular expression; videos in whose "class/file" it finds one text stay '
+                             "on one side of the split")  # fmt: skip
+    split_seed: int = setting(0, "video_folder: of the draw of what is held out", low=0)
+    data_dir: str = setting("data", "folder that prepared data sets are kept in")
+    fold: int = setting(1, "which of the data set's official splits")
+    max_broken: float = setting(0.01, "part of the videos that may fail to decode, in preparing and in training", low=0)
+    reencode: int = setting(0, "short edge that videos are re-encoded at when they are prepared; 0: kept as is", low=0)
+    key_every: int = setting(12, "frames from one key frame to the next in a re-encoded video", low=1)
+    workers: int = setting(2, "decoding threads; 0: the main one; batches are the same for any number", low=0)
+    processes: int = setting(0, "that decode for training in place of the threads, which hold one lock", low=0)
 
 
 @dataclass(slots=True)
 class AugmentConfig:
     """What else is done to training clips; one draw for a clip, the same in all its frames."""
 
-    strides: tuple[int, ...] = ()  # first and last of the strides that are drawn; empty: `clip.stride`
-    operations: int = 0  # RandAugment: how many of its operations are drawn for a clip
-    magnitude: float = 9.0  # RandAugment: how strong they are, from 0 to 10
-    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue
-    erase: float = 0.0  # probability that a rectangle is filled with noise
-    mixup: float = 0.0  # alpha; clips and labels of a pair are blended; 0: off
-    cutmix: float = 0.0  # alpha; a rectangle is swapped within a pair; with mixup, one or the other
+    strides: tuple[int, ...] = setting((), "first and last of the strides that are drawn; empty: `clip.stride`")
+    operations: int = setting(0, "RandAugment: how many of its operations are drawn for a clip", low=0)
+    magnitude: float = setting(9.0, "RandAugment: how strong they are, from 0 to 10", low=0, high=10)
+    jitter: tuple[float, float, float, float] = setting((0.0,) * 4, "brightness, contrast, saturation, hue")
+    erase: float = setting(0.0, "probability that a rectangle is filled with noise")
+    mixup: float = setting(0.0, "alpha; clips and labels of a pair are blended; 0: off", low=0)
+    cutmix: float = setting(0.0, "alpha; a rectangle is swapped within a pair; with mixup, one or the other", low=0)
 
 
 @dataclass(slots=True)
 class ModelConfig:
     """Which network, with which head. What is left empty is that of `finetune.source`, if there is one."""
 
-    name: str = ""  # one of models/presets.py; empty: r3d_18
-    blocks: tuple[int, ...] = ()  # residual blocks in each stage; empty: the network's own
-    planes: int = 0  # channels of the first stage, doubled in each further one; 0: the network's own
-    stem_planes: int = 0  # 0: the network's own
-    mean: tuple[float, ...] = ()  # of the pixels over 255, one for each channel; empty: ImageNet's
-    std: tuple[float, ...] = ()
-    block: str = ""  # that the head reads; empty: the last
-    pool: tuple[int, int, int] = (1, 7, 7)  # of its grid (time, height, width), stride 1; (0, 0, 0): all of it
-    dropout: float = 0.0
-    average: str = "logits"  # over the cells of the grid and the views of a video; or "probabilities"
+    name: str = setting("", "one of the networks' names; empty: r3d_18")
+    blocks: tuple[int, ...] = setting((), "residual blocks in each stage; empty: the network's own")
+    planes: int = setting(0, "channels of the first stage, doubled in each further one; 0: the network's own", low=0)
+    stem_planes: int = setting(0, "channels of the stem; 0: the network's own", low=0)
+    mean: tuple[float, ...] = setting((), "of the pixels over 255, one for each channel; empty: ImageNet's")
+    std: tuple[float, ...] = setting((), "standard deviation of the pixels over 255, likewise; empty: ImageNet's")
+    block: str = setting("", "whose output the head reads; empty: the last")
+    pool: tuple[int, int, int] = setting((1, 7, 7), "cells (time, height, width) that the head pools, stride 1; "
+                                                    "(0, 0, 0): all of them")  # fmt: skip
+    dropout: float = setting(0.0, "part of the pooled features that is dropped in training", low=0)
+    average: str = setting("logits", "what is averaged over cells and views", choices=("logits", "probabilities"))
 
 
 @dataclass(slots=True)
 class FinetuneConfig:
-    """What a run starts from instead of random weights. A head for other classes starts anew."""
+    """What a run is initialised from instead of random weights. A head for other classes is initialised anew."""
 
-    source: str = ""  # a run's folder or a converted network
-    checkpoint: str = "last"  # or "best", of a run
-    freeze_trunk: bool = False  # its parameters and its batch statistics
-    trunk_factor: float = 1.0  # of the learning rate, for the trunk
+    source: str = setting("", "a run's folder, or a converted or exported network")
+    checkpoint: str = setting("last", "of a run", choices=("last", "best"))
+    freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
+    trunk_factor: float = setting(1.0, "of the learning rate, for the trunk", low=0)
 
 
 @dataclass(slots=True)
 class OptimConfig:
     """SGD and its learning rate."""
 
-    schedule: str = "multistep"  # one of SCHEDULES
-    # multistep: one more than milestones; step: one for each equal part; linear, cosine: first, last; polynomial: first
-    learning_rates: tuple[float, ...] = (0.1, 0.01, 0.001)
-    milestones: tuple[int, ...] = (20, 40)  # multistep: epochs at which the next learning rate starts
-    power: float = 1.0  # polynomial
-    warmup_epochs: float = 0.0  # linear rise to the first learning rate; multistep and step keep their epochs with it
-    warmup_start: float = 0.0  # learning rate at its beginning
-    update: str = "step"  # how often a warm-up, linear, cosine or polynomial changes; or "epoch"
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 1e-4
-    decay_batch_norm: bool = False  # weight decay on batch norm's scale and bias too
+    schedule: str = setting("multistep", "of the learning rate", choices=tuple(SCHEDULES))
+    learning_rates: tuple[float, ...] = setting(
+        (0.1, 0.01, 0.001),
+        "multistep: one more than milestones; step: one for each equal part; linear, cosine: first and last; "
+        "polynomial: the first",
+    )
+    milestones: tuple[int, ...] = setting((20, 40), "multistep: epochs at which the next learning rate begins")
+    power: float = setting(1.0, "of the polynomial", low=0)
+    warmup_epochs: float = setting(0.0, "of a linear rise to the first learning rate; milestones stay where they are",
+                                   low=0)  # fmt: skip
+    warmup_start: float = setting(0.0, "learning rate at the beginning of the rise", low=0)
+    update: str = setting("step", "how often a schedule without jumps changes", choices=("step", "epoch"))
+    momentum: float = setting(0.9, "of SGD; 0: none", low=0)
+    nesterov: bool = setting(False, "Nesterov's momentum")
+    weight_decay: float = setting(1e-4, "of all parameters but batch norm's", low=0)
+    decay_batch_norm: bool = setting(False, "weight decay on batch norm's scale and bias too")
 
 
 @dataclass(slots=True)
 class TrainConfig:
     """How long, in what batches, with what seed."""
 
-    epochs: int = 45
-    batch_size: int = 8  # clips, over all devices
-    videos_per_epoch: int = 0  # 0: each video once
-    sync_batch_norm: bool = True  # batch statistics over all devices, not each for itself
-    micro_batches: int = (
-        1  # parts of each device's clips, computed in turn: less memory; batch norm sees each part alone
-    )
-    remat: tuple[int, ...] = ()  # stages, from 1, computed again in the backward pass instead of kept: less memory
-    dtype: str = "float32"  # of activations, in testing too; or "bfloat16", for accelerators; parameters are float32
-    seed: int = 0
-    log_every: int = 10  # steps
-    checkpoint_minutes: float = 10.0  # also after every evaluation and at the end
+    epochs: int = setting(45, "passes over the training videos", low=1)
+    batch_size: int = setting(8, "clips, over all devices", low=1)
+    videos_per_epoch: int = setting(0, "videos of an epoch; 0: each training video once", low=0)
+    sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
+    micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
+                                    "part alone", low=1)  # fmt: skip
+    remat: tuple[int, ...] = setting((), "stages, from 1, computed again in the backward pass instead of kept: less "
+                                         "memory")  # fmt: skip
+    dtype: str = setting("float32", "of activations, in testing too; parameters are float32",
+                         choices=("float32", "bfloat16"))  # fmt: skip
+    seed: int = setting(0, "of everything that is drawn", low=0)
+    log_every: int = setting(10, "steps from one line of the log to the next", low=1)
+    checkpoint_minutes: float = setting(10.0, "between checkpoints; one more after every test and at the end", low=0)
 
 
 @dataclass(slots=True)
 class EvalConfig:
     """When and on what to test."""
 
-    every: int = 1  # epochs; always after the last
-    batch_size: int = 1  # videos, of `clip.views` clips each
-    views_at_once: int = 0  # views of a video that run through the network together, which bounds memory; 0: all
-    videos: int = 0  # 0: all; otherwise so many, spread over the classes by the seed
+    every: int = setting(1, "epochs from one test to the next; always after the last", low=1)
+    batch_size: int = setting(1, "videos, of `clip.views` clips each", low=1)
+    views_at_once: int = setting(0, "views of a video that run through the network together; 0: all", low=0)
+    videos: int = setting(0, "test videos, drawn over the classes by the seed; 0: all", low=0)
 
 
 @dataclass(slots=True)
@@ -138,7 +129,7 @@ class Config:
     """One run."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    clip: ClipConfig = field(default_factory=ClipConfig)
+    clip: ClipSpec = field(default_factory=ClipSpec)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
@@ -152,13 +143,61 @@ FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.
         "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size",
         "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
+# What goes beyond one setting's own range. `c` has the sections, and `devices`, `processes`, `parts` and `fitting`.
+RULES = (
+    (lambda c: 0 < c.data.test_share < 1, "`data.test_share` (={c.data.test_share}) must be between 0 and 1"),
+    (lambda c: not c.augment.strides
+     or (len(c.augment.strides) == 2 and 1 <= c.augment.strides[0] <= c.augment.strides[1]),
+     "`augment.strides` (={c.augment.strides}) must be the first and the last stride, from 1"),
+    (lambda c: min(c.augment.jitter) >= 0 and c.augment.jitter[3] <= 0.5,
+     "`augment.jitter` (={c.augment.jitter}) must be at least 0, and its last value at most 0.5"),
+    (lambda c: 0 <= c.augment.erase <= 1, "`augment.erase` (={c.augment.erase}) must be a probability, from 0 to 1"),
+    (lambda c: not (c.augment.mixup or c.augment.cutmix) or not c.train.batch_size // c.processes % 2,
+     "`train.batch_size` (={c.train.batch_size}) must be even in each of the {c.processes} processes: `augment.mixup` "
+     "and `augment.cutmix` mix pairs of clips"),
+    *CLIP_RULES,
+    (lambda c: c.model.dropout < 1, "`model.dropout` (={c.model.dropout}) must be at least 0 and below 1"),
+    (lambda c: len(c.model.mean) == len(c.model.std),
+     "`model.mean` (={c.model.mean}) and `model.std` (={c.model.std}) must be set together, one value for each "
+     "channel"),
+    (lambda c: not c.train.batch_size % c.parts,
+     "`train.batch_size` (={c.train.batch_size}) must be divisible by the {c.devices} devices, "
+     "{c.train.micro_batches} `train.micro_batches` on each; try {c.fitting}"),
+    (lambda c: c.optim.schedule != "multistep" or len(c.optim.learning_rates) == len(c.optim.milestones) + 1,
+     "`optim.learning_rates` (={c.optim.learning_rates}) must have one value more than `optim.milestones` "
+     "(={c.optim.milestones})"),
+    (lambda c: c.optim.schedule != "multistep" or (list(c.optim.milestones) == sorted(set(c.optim.milestones))
+                                                   and min(c.optim.milestones, default=1) >= 1),
+     "`optim.milestones` (={c.optim.milestones}) must be rising epochs from 1"),
+    (lambda c: len(c.optim.learning_rates) == (SCHEDULES[c.optim.schedule] or max(1, len(c.optim.learning_rates))),
+     "`optim.learning_rates` (={c.optim.learning_rates}) must have {c.rates} values for `{c.optim.schedule}`"),
+    (lambda c: c.optim.warmup_epochs < c.train.epochs,
+     "`optim.warmup_epochs` (={c.optim.warmup_epochs}) must be below `train.epochs` (={c.train.epochs})"),
+    (lambda c: not c.optim.nesterov or c.optim.momentum,
+     "`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0"),
+    (lambda c: not c.finetune.freeze_trunk or c.finetune.source,
+     "`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`"),
+)  # fmt: skip
+
+
+def check(config: Config, devices: int, processes: int = 1) -> None:
+    """Raises InputError for the first setting that cannot work on `devices` devices of so many `processes`."""
+    sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    for name, section in sections.items():
+        check_settings(section, name)
+    train, optim = config.train, config.optim
+    parts = devices * train.micro_batches
+    derived = {"devices": devices, "processes": processes, "parts": parts, "rates": SCHEDULES[optim.schedule] or "some"}
+    derived["fitting"] = max(parts, train.batch_size // parts * parts)
+    check_rules(RULES, SimpleNamespace(**sections, **derived))
+
 
 def flatten(config: Config) -> dict[str, object]:
     """{"section.field": value} of every field."""
     return {
-        f"{section.name}.{field.name}": getattr(getattr(config, section.name), field.name)
+        f"{section.name}.{each.name}": getattr(getattr(config, section.name), each.name)
         for section in dataclasses.fields(config)
-        for field in dataclasses.fields(getattr(config, section.name))
+        for each in dataclasses.fields(getattr(config, section.name))
     }
 
 
@@ -168,165 +207,19 @@ def changed(before: Config, now: Config) -> dict[str, tuple[object, object]]:
     return {name: (old[name], new[name]) for name in new if _plain(old[name]) != _plain(new[name])}
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
-
-
-def write(config: Config, path: Path) -> None:
-    """Writes `config` as JSON, whole or not at all."""
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-    os.replace(unfinished, path)
-
-
-def read(path: Path) -> Config:
-    """The configuration that `write` has written; a field that it lacks takes its default.
-
-    Raises:
-      InputError: the file is not such JSON.
-    """
-    config = Config()
-    try:
-        for section, fields in json.loads(path.read_text()).items():
-            for name, value in fields.items():
-                setattr(getattr(config, section), name, tuple(value) if isinstance(value, list) else value)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path} is not the configuration of a run of this version ({error})") from error
-    return config
-
-
 def check_field(name: str) -> None:
     """Raises InputError unless `name` is a "section.field" of Config."""
-    section, _, field = name.partition(".")
+    section, _, wanted = name.partition(".")
     sections = {known.name: known.type for known in dataclasses.fields(Config)}
     if section not in sections:
         raise InputError(f"no config section {section!r}; there are {', '.join(sections)}")
     fields = [known.name for known in dataclasses.fields(sections[section])]
-    if field not in fields:
+    if wanted not in fields:
         raise InputError(f"no config field {name!r}; `{section}` has {', '.join(fields)}")
 
 
-def check(config: Config, devices: int, processes: int = 1) -> None:
-    """Raises InputError for the first setting that cannot work on so many devices of so many processes."""
-    _check_types(config)
-    data, clip, optim, train = config.data, config.clip, config.optim, config.train
-    if data.name not in DATA_SETS:
-        raise InputError(f"`data.name` (={data.name!r}) must be one of {', '.join(DATA_SETS)}")
-    _at_least(1, clip, "clip", "frames", "stride", "crop", "test_size", "views")
-    _at_least(1, train, "train", "epochs", "batch_size", "log_every", "micro_batches")
-    _at_least(1, config.eval, "eval", "every", "batch_size")
-    _at_least(0, clip, "clip", "frame_rate")
-    _check_augment(config.augment, train.batch_size, processes)
-    if clip.crops not in (1, 3, 10):
-        raise InputError(f"`clip.crops` (={clip.crops}) must be 1, 3 or 10")
-    if clip.crops == 10 and clip.crop > clip.test_size:
-        raise InputError(
-            f"`clip.crop` (={clip.crop}) must be at most `clip.test_size` (={clip.test_size}), from which ten are cut"
-        )
-    _at_least(0, config.model, "model", "planes", "stem_planes")
-    _at_least(0, config.finetune, "finetune", "trunk_factor")
-    _at_least(0, data, "data", "workers", "processes", "max_broken", "split_seed", "reencode")
-    _at_least(1, data, "data", "key_every")
-    if not 0 < data.test_share < 1:
-        raise InputError(f"`data.test_share` (={data.test_share}) must be between 0 and 1")
-    _at_least(0, train, "train", "videos_per_epoch", "checkpoint_minutes", "seed")
-    _at_least(0, config.eval, "eval", "videos", "views_at_once")
-    _at_least(0, optim, "optim", "weight_decay", "momentum", "power", "warmup_epochs", "warmup_start")
-    low, high = clip.train_sizes
-    if not clip.crop <= low <= high:
-        raise InputError(
-            f"`clip.train_sizes` (={clip.train_sizes}) must rise from at least `clip.crop` (={clip.crop}): the crop is "
-            "cut from a frame whose short edge is drawn from them"
-        )
-    if not 0 <= clip.flip <= 1:
-        raise InputError(f"`clip.flip` (={clip.flip}) must be a probability, from 0 to 1")
-    if not 0 <= config.model.dropout < 1:
-        raise InputError(f"`model.dropout` (={config.model.dropout}) must be at least 0 and below 1")
-    parts = devices * train.micro_batches
-    if train.batch_size % parts:
-        fitting = max(parts, train.batch_size // parts * parts)
-        times = f", {train.micro_batches} `train.micro_batches` on each" if train.micro_batches > 1 else ""
-        raise InputError(
-            f"`train.batch_size` (={train.batch_size}) must be divisible by the {devices} devices{times}; try {fitting}"
-        )
-    if train.dtype not in ("float32", "bfloat16"):
-        raise InputError(f"`train.dtype` (={train.dtype!r}) must be float32 or bfloat16")
-    _check_schedule(optim, train.epochs)
-    if config.finetune.freeze_trunk and not config.finetune.source:
-        raise InputError("`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`")
-    if len(config.model.mean) != len(config.model.std):
-        raise InputError(
-            f"`model.mean` (={config.model.mean}) and `model.std` (={config.model.std}) must be set together, "
-            "one value for each channel"
-        )
-    if optim.nesterov and not optim.momentum:
-        raise InputError("`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0")
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
 
 
-def _check_augment(augment, batch_size, processes):
-    _at_least(0, augment, "augment", "operations", "magnitude", "mixup", "cutmix")
-    strides = augment.strides
-    if strides and not (len(strides) == 2 and 1 <= strides[0] <= strides[1]):
-        raise InputError(f"`augment.strides` (={strides}) must be the first and the last stride, from 1")
-    if augment.magnitude > 10:
-        raise InputError(f"`augment.magnitude` (={augment.magnitude}) must be at most 10")
-    if min(augment.jitter) < 0 or augment.jitter[3] > 0.5:
-        raise InputError(f"`augment.jitter` (={augment.jitter}) must be at least 0, and its last value at most 0.5")
-    if not 0 <= augment.erase <= 1:
-        raise InputError(f"`augment.erase` (={augment.erase}) must be a probability, from 0 to 1")
-    if (augment.mixup or augment.cutmix) and batch_size // processes % 2:
-        where = f" in each of the {processes} processes" if processes > 1 else ""
-        raise InputError(
-            f"`train.batch_size` (={batch_size}) must be even{where}: `augment.mixup` and `augment.cutmix` mix pairs "
-            "of clips"
-        )
-
-
-def _check_schedule(optim, epochs):
-    rates, milestones = optim.learning_rates, optim.milestones
-    if optim.schedule not in SCHEDULES:
-        raise InputError(f"`optim.schedule` (={optim.schedule!r}) must be one of {', '.join(SCHEDULES)}")
-    if optim.update not in ("step", "epoch"):
-        raise InputError(f"`optim.update` (={optim.update!r}) must be step or epoch")
-    if optim.schedule == "multistep":
-        if len(rates) != len(milestones) + 1:
-            raise InputError(
-                f"`optim.learning_rates` (={rates}) must have one value more than `optim.milestones` (={milestones})"
-            )
-        if list(milestones) != sorted(set(milestones)) or any(m < 1 for m in milestones):
-            raise InputError(f"`optim.milestones` (={milestones}) must be rising epochs from 1")
-    count = SCHEDULES[optim.schedule]
-    if not rates or (count and len(rates) != count):
-        raise InputError(f"`optim.learning_rates` (={rates}) must have {count or 'some'} values for `{optim.schedule}`")
-    if not optim.warmup_epochs < epochs:
-        raise InputError(f"`optim.warmup_epochs` (={optim.warmup_epochs}) must be below `train.epochs` (={epochs})")
-
-
-def _at_least(least, section, prefix, *names):
-    for name in names:
-        if (value := getattr(section, name)) < least:
-            raise InputError(f"`{prefix}.{name}` (={value}) must be at least {least}")
-
-
-def _check_types(config):
-    for section in dataclasses.fields(config):
-        values = getattr(config, section.name)
-        for name, expected in typing.get_type_hints(type(values)).items():
-            if not _is_a(getattr(values, name), expected):
-                raise InputError(
-                    f"`{section.name}.{name}` (={getattr(values, name)!r}) must be of type "
-                    f"{getattr(expected, '__name__', None) if isinstance(expected, type) else expected}"
-                )
-
-
-def _is_a(value, expected):
-    if typing.get_origin(expected) is tuple:
-        kinds = typing.get_args(expected)
-        if not isinstance(value, tuple | list):
-            return False
-        if kinds[1:] == (...,):
-            return all(_is_a(item, kinds[0]) for item in value)
-        return len(value) == len(kinds) and all(map(_is_a, value, kinds))
-    if expected is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
+ClipConfig = ClipSpec  # its name in configurations of earlier versions

@@ -2,4 +2,7 @@
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message names the value, the cause and the remedy."""
+    """Input that cannot be used: the message names the value, the cause and the remedy.
+
+    It is a `ValueError`, so that code which knows nothing of this package catches it too.
+    """

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from r3d_jax.models.classifier import build
-from r3d_jax.models.classyvision import from_classyvision
-from r3d_jax.models.pretrained import from_torch
+from r3d_jax.weights.classyvision import from_classyvision
+from r3d_jax.weights.torch_names import from_torch
 
 GOLDEN = Path(__file__).parent / "golden"
 

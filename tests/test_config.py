@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from r3d_jax.config import ClipConfig, Config, check, check_field, flatten, read, write
+from r3d_jax.config import Config, check, check_field, flatten, read
 from r3d_jax.errors import InputError
+from r3d_jax.video.clips import ClipSpec
+from r3d_jax.weights.converted import write
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -110,7 +112,7 @@ def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(InputError, match=r"no config field 'clip.frame'; `clip` has frames, stride"):
         check_field("clip.frame")
     with pytest.raises(AttributeError):
-        ClipConfig().frame = 3
+        ClipSpec().frame = 3
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.py")), ids=lambda file: file.stem)

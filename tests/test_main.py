@@ -12,9 +12,9 @@ import pytest
 from seeded import GOLDEN
 
 import r3d_jax
-from r3d_jax.data.builder import split_rows
-from r3d_jax.data.pipeline import test_batches as batches_of_views
-from r3d_jax.training.record import read
+from r3d_jax.data.batches import eval_batches as batches_of_views
+from r3d_jax.data.sampling import split_rows
+from r3d_jax.training.metrics_log import read
 from r3d_jax.weights.convert import convert
 
 

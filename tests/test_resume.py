@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from r3d_jax.models.classifier import build
+from r3d_jax.training.metrics_log import read
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.record import read
 from r3d_jax.training.steps import init_state
 from r3d_jax.weights.checkpoint import Checkpoints
 

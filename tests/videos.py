@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.probe import VideoInfo, probe
+from r3d_jax.video.probe import VideoInfo, probe
 
 
 def frames_of(count, height=32, width=48):
@@ -74,7 +74,7 @@ def audio_only():
     file = io.BytesIO()
     with av.open(file, "w", format="wav") as output:
         stream = output.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), packet_index="mono")
         frame.sample_rate = 8000
         output.mux(stream.encode(frame))
         output.mux(stream.encode())
@@ -95,7 +95,7 @@ def video_set(files, labels):
     index = {field: np.array([getattr(info, field) for info, _ in found]) for field in VideoInfo._fields}
     index |= {"name": np.array([f"v{i}" for i in range(len(files))]), "label": np.array(labels)}
     records = [
-        layout._asdict() | {"codec": layout.codec.encode(), "tag": layout.tag.encode(), "video": data}
-        for data, (_, layout) in zip(files, found)
+        packet_index._asdict() | {"codec": packet_index.codec.encode(), "tag": packet_index.tag.encode(), "video": data}
+        for data, (_, packet_index) in zip(files, found)
     ]
     return VideoSet(records, index, ("a", "b", "c"))

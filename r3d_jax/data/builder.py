@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.decode import Layout
-from r3d_jax.data.parallel import in_order
-from r3d_jax.data.probe import probe
-from r3d_jax.data.reencode import describe, effect, reencode
 from r3d_jax.errors import InputError
+from r3d_jax.parallel import in_order
+from r3d_jax.video.decode import PacketIndex
+from r3d_jax.video.probe import probe
+from r3d_jax.video.reencode import describe, effect, reencode
 
 MEMBERSHIP = ("none", "train", "test")
 MEASURED = 16  # re-encoded videos of which the effect is told
@@ -105,7 +105,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "height": np.int32,
             "width": np.int32,
         }
-        # The layout: how to get at the frames. Beside the bytes only, not in the index.
+        # The packet_index: how to get at the frames. Beside the bytes only, not in the index.
         features |= {
             "packets": tfds.features.Tensor(shape=(None, 4), dtype=np.int64, encoding=tfds.features.Encoding.BYTES),
             "seconds": tfds.features.Tensor(shape=(None,), dtype=np.float64, encoding=tfds.features.Encoding.BYTES),
@@ -138,7 +138,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             if isinstance(found, str):
                 left_out.append((file.name, found))
                 continue
-            data, info, layout, its_effect = found
+            data, info, packet_index, its_effect = found
             effects += [its_effect] if its_effect else []
             if info.num_frames < CUT_SHORT * info.declared_frames:
                 short.append((file.name, f"{info.num_frames} decode of the {info.declared_frames} it declares"))
@@ -147,7 +147,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
             key = len(index) * (2**128 // len(files))
             index.append(columns)
-            yield key, {**columns, **layout._asdict(), "video": data}
+            yield key, {**columns, **packet_index._asdict(), "video": data}
         if effects:
             print(describe(effects), flush=True)
         if short:
@@ -191,25 +191,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
 
 
-def layout_of(record: dict[str, Any]) -> Layout:
+def packet_index_of(record: dict[str, Any]) -> PacketIndex:
     """Where the frames are in a record's video."""
-    fields = {name: record[name] for name in Layout._fields}
-    return Layout(**fields | {name: fields[name].decode() for name in ("codec", "tag")})
-
-
-def split_rows(videos: VideoSet, fold: int, split: str) -> np.ndarray:
-    """Row numbers of the videos that `fold` has in `split` ("train" or "test").
-
-    Raises:
-      InputError: a fold that the data set does not have, or an empty split.
-    """
-    folds = [column for column in videos.index if column.startswith("fold")]
-    if f"fold{fold}" not in folds:
-        raise InputError(f"`data.fold` (={fold}) must be from 1 to {len(folds)}, the folds of this data set")
-    rows = np.flatnonzero(videos.index[f"fold{fold}"] == split)
-    if not len(rows):
-        raise InputError(f"fold {fold} has no {split} video among the {len(videos.records)} prepared; try another")
-    return rows
+    fields = {name: record[name] for name in PacketIndex._fields}
+    return PacketIndex(**fields | {name: fields[name].decode() for name in ("codec", "tag")})
 
 
 def variant_of(source: Path, *settings: object) -> str:
@@ -231,15 +216,15 @@ def report_missing(missing: int, total: int, listing: str, folder: Path) -> None
 
 
 def _read(job, *, short_edge, key_every):
-    """(bytes, VideoInfo, Layout, Effect or None) of a file, or the reason why there is none."""
+    """(bytes, VideoInfo, PacketIndex, Effect or None) of a file, or the reason why there is none."""
     file, measured = job
     try:
         data = file.read()
-        info, layout = probe(data)
+        info, packet_index = probe(data)
         if not short_edge:
-            return data, info, layout, None
-        smaller = reencode(data, info, layout, short_edge=short_edge, key_every=key_every)
-        found = effect((data, info, layout), smaller, short_edge=short_edge) if measured else None
+            return data, info, packet_index, None
+        smaller = reencode(data, info, packet_index, short_edge=short_edge, key_every=key_every)
+        found = effect((data, info, packet_index), smaller, short_edge=short_edge) if measured else None
         return *smaller, found
     except (ValueError, OSError) as error:
         return str(error)

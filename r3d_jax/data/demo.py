@@ -7,6 +7,7 @@ show each place exactly once, so neither a single frame nor all of them shuffled
 
 import io
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -15,6 +16,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 
 from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.files import whole
 
 PLACES = 8
 GAITS = {
@@ -27,9 +29,10 @@ WAYS = {"right": 1, "left": -1}
 CLASSES = {f"{gait}_{way}": (order, sign) for gait, order in GAITS.items() for way, sign in WAYS.items()}
 HEIGHT, WIDTH, FRAMES, FRAME_RATE = 48, 60, 32, 25
 TEST_GROUPS = 5  # one group in five is held out
+SAMPLES = ("walk_left", "stagger_left")  # classes of which `write_samples` writes a test video
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """What the videos of one group share: they are as alike as clips cut from one recording."""
 
     background: np.ndarray
@@ -39,7 +42,7 @@ class Look(NamedTuple):
 
 
 class Demo(VideoBuilder, skip_registration=True):
-    """Eight motions of a dot on a ring, in groups of a common look; whole groups are held out for testing."""
+    """Eight motions of a dot on a ring, in groups of a common appearance; whole groups are held out for testing."""
 
     name = "demo"
 
@@ -75,31 +78,41 @@ class Demo(VideoBuilder, skip_registration=True):
 
 def draw_video(name: str, seed: int, group: int, clip: int) -> bytes:
     """One AVI file of class `name`: a pure function of its arguments."""
-    look = _look(np.random.default_rng([seed, group]))
+    appearance = _appearance(np.random.default_rng([seed, group]))
     order, sign = CLASSES[name]
     rng = np.random.default_rng([seed, group, clip, list(CLASSES).index(name)])
-    margin = look.ring_radius + look.dot_radius
+    margin = appearance.ring_radius + appearance.dot_radius
     centre = rng.uniform((margin, margin), (HEIGHT - margin, WIDTH - margin))
     start, turn = rng.integers(PLACES), rng.uniform(0, 2 * np.pi)
     frames = []
     for i in range(FRAMES):
         angle = turn + sign * 2 * np.pi * order[(start + i) % PLACES] / PLACES
-        dot = centre + look.ring_radius * np.array([np.sin(angle), np.cos(angle)])
-        frames.append(_draw_frame(look, dot, rng))
+        dot = centre + appearance.ring_radius * np.array([np.sin(angle), np.cos(angle)])
+        frames.append(_draw_frame(appearance, dot, rng))
     return _encode(np.stack(frames))
 
 
-def _look(rng):
+def write_samples(folder: Path) -> Path:
+    """Writes a few of the test videos into `folder`, for trying out a network that the demo has trained; returns it."""
+    for name in SAMPLES:
+        path = folder / f"v_{name}_g{TEST_GROUPS:02d}_c00.avi"
+        if not path.exists():
+            with whole(path) as unfinished:
+                unfinished.write_bytes(draw_video(name, 0, TEST_GROUPS, 0))
+    return folder
+
+
+def _appearance(rng):
     coarse = rng.uniform(0, 50, (4, 5, 3))
     background = coarse.repeat(HEIGHT // 4, 0).repeat(WIDTH // 5, 1)
     colour = rng.uniform(170, 255, 3)
-    return Look(background, colour, dot_radius=rng.uniform(5, 7), ring_radius=rng.uniform(11, 16))
+    return Appearance(background, colour, dot_radius=rng.uniform(5, 7), ring_radius=rng.uniform(11, 16))
 
 
-def _draw_frame(look, dot, rng) -> UInt8[np.ndarray, "height width 3"]:
+def _draw_frame(appearance, dot, rng) -> UInt8[np.ndarray, "height width 3"]:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    inside = np.clip(look.dot_radius + 0.5 - np.hypot(rows - dot[0], columns - dot[1]), 0, 1)[..., None]
-    frame = look.background * (1 - inside) + look.colour * inside + rng.normal(0, 4, (HEIGHT, WIDTH, 1))
+    inside = np.clip(appearance.dot_radius + 0.5 - np.hypot(rows - dot[0], columns - dot[1]), 0, 1)[..., None]
+    frame = appearance.background * (1 - inside) + appearance.colour * inside + rng.normal(0, 4, (HEIGHT, WIDTH, 1))
     return frame.clip(0, 255).astype(np.uint8)
 
 

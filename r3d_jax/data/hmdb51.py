@@ -15,7 +15,7 @@ SPLITS = "testTrainMulti_7030_splits"
 MEMBERSHIP = {"0": "none", "1": "train", "2": "test"}
 _BY_HAND = (
     f"unpack hmdb51_org.rar and, in it, the archive of each class, and test_train_splits.rar ({HOME}) into one folder, "
-    f"so that it holds <class>/*.avi and {SPLITS}/, and name it with --config.data.source=FOLDER"
+    f"so that it holds <class>/*.avi and {SPLITS}/, and name it as `source`"
 )
 
 

@@ -32,9 +32,7 @@ class Kinetics(VideoBuilder, skip_registration=True):
           preparing: what VideoBuilder takes.
         """
         if not source:
-            raise InputError(
-                "Kinetics is not downloaded; name the folder of its clips with --config.data.source=FOLDER"
-            )
+            raise InputError("Kinetics is not downloaded; name the folder of its clips as `source`")
         self.source, self.splits = Path(source).expanduser().resolve(), splits
         super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), **preparing)
 
@@ -75,7 +73,7 @@ class Kinetics(VideoBuilder, skip_registration=True):
         files = {path: MEMBERSHIP[path.stem] for path in sorted(folder.glob("*.csv")) if path.stem in MEMBERSHIP}
         if missing := {"train", "test"} - set(files.values()):
             wanted = " and no ".join("train.csv" if name == "train" else "val.csv" for name in sorted(missing)[::-1])
-            raise InputError(f"no {wanted} in {folder}; name the annotations' folder with --config.data.splits=FOLDER")
+            raise InputError(f"no {wanted} in {folder}; name the annotations' folder as `splits`")
         return files
 
     def _rows(self):

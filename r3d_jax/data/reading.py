@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
-from r3d_jax.data.builder import VideoSet, layout_of
-from r3d_jax.data.probe import VideoInfo
-from r3d_jax.data.views import Video
+from r3d_jax.data.builder import VideoSet, packet_index_of
 from r3d_jax.errors import InputError
+from r3d_jax.video.probe import VideoInfo
+from r3d_jax.video.views import Video
 
 TRIES = 10  # videos of a class, before a clip is given up
 FAILURES = (ValueError, OSError, RuntimeError)  # of decoding, of the disk, of a damaged ArrayRecord
@@ -19,7 +19,21 @@ def open_video(videos: VideoSet, row: int) -> Video:
     """The video of `row`. Raises one of FAILURES where its record cannot be read."""
     record = videos.records[int(row)]
     info = VideoInfo(*(videos.index[field][row].item() for field in VideoInfo._fields))
-    return Video(record["video"], layout_of(record), info)
+    return Video(record["video"], packet_index_of(record), info)
+
+
+REASON = 160  # bytes that a reason may have in a batch
+
+
+def pack_reason(reason: str) -> UInt8[np.ndarray, "byte"]:
+    """`reason` as an array of REASON bytes, so that a batch holds arrays alone and any `jax.jit` takes it."""
+    text = reason.encode()[:REASON].decode(errors="ignore").encode()  # no half of a letter
+    return np.frombuffer(text.ljust(REASON, b"\0"), np.uint8)
+
+
+def reason_of_row(packed: UInt8[np.ndarray, "byte"]) -> str:
+    """The text that `pack_reason` has packed; empty: nothing was wrong."""
+    return bytes(packed).rstrip(b"\0").decode()
 
 
 def read_twice(read: Callable, *arguments: Any) -> Any:

@@ -30,7 +30,7 @@ UNRAR = {
 
 _BY_HAND = (
     f"put {VIDEOS_ARCHIVE} ({VIDEOS_URL}) and {SPLITS_ARCHIVE} ({SPLITS_URL}) into one folder, unpacked or not, "
-    "and name that folder with --config.data.source=FOLDER"
+    "and name that folder as `source`; to try things out, the demo data set needs nothing (configs/demo.py)"
 )
 
 
@@ -92,7 +92,7 @@ class UCF101(VideoBuilder, skip_registration=True):
                 raise InputError(
                     f"no split files (classInd.txt, trainlist01.txt ...) in {self.source / self.splits}; put "
                     f"{SPLITS_ARCHIVE} ({SPLITS_URL}) into {self.source}, unpacked or not, or name their folder "
-                    "with --config.data.splits=FOLDER"
+                    "as `splits`"
                 )
             splits = _splits_folder(self._unpack(_unzip, self.source / SPLITS_ARCHIVE))
         if not videos:

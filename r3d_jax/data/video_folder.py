@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from r3d_jax.data.builder import VideoBuilder, VideoFile, variant_of
-from r3d_jax.data.files import SUFFIXES
 from r3d_jax.errors import InputError
+from r3d_jax.video.folder import SUFFIXES
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 
 
-class Row(NamedTuple):
+class Entry(NamedTuple):
     """One video of the source: `class/file` or its path in a table, and "train", "test" or "" where nothing is said."""
 
     name: str
@@ -48,7 +48,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
           preparing: what VideoBuilder takes.
         """
         if not source:
-            raise InputError("video_folder needs videos; name their folder, or a .csv, with --config.data.source=PATH")
+            raise InputError("video_folder needs videos; name their folder, or a .csv, as `source`")
         self.source = Path(source).expanduser().resolve()
         self.share, self.seed, self.group = test_share, seed, _compiled(group)
         variant = variant_of(self.source, test_share, group, seed)
@@ -96,7 +96,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
     def _rows(self):
         """Every video, in an order that the source alone decides."""
         if self.source.suffix.lower() in TABLES:
-            return _read_table(self.source)
+            return read_table(self.source)
         if not self.source.is_dir():
             raise InputError(f"no folder and no .csv or .tsv at {self.source} (data.source)")
         split_folders = {split: self.source / split for split in ("train", "test")}
@@ -133,14 +133,19 @@ def hold_out(groups: Sequence[str], labels: Sequence[str], share: float, seed: i
 def _read_classes(folder, split):
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     return [
-        Row(f"{each.name}/{path.relative_to(each)}", path, each.name, split)
+        Entry(f"{each.name}/{path.relative_to(each)}", path, each.name, split)
         for each in classes
         for path in sorted(each.rglob("*"))
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     ]
 
 
-def _read_table(path):
+def read_table(path: Path) -> list[Entry]:
+    """The videos that a table of path and label, and if it likes split, names.
+
+    Raises:
+      InputError: no table that can be understood, or none at `path`.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [row for row in csv.reader(file, delimiter=TABLES[path.suffix.lower()]) if any(map(str.strip, row))]
@@ -157,7 +162,7 @@ def _read_table(path):
             raise InputError(
                 f"row {number} of {path} ({', '.join(line)}) must be a path, a label and, if anything, train or test"
             )
-        rows.append(Row(cells["path"], path.parent / cells["path"], cells["label"], split))
+        rows.append(Entry(cells["path"], path.parent / cells["path"], cells["label"], split))
     if len({bool(row.split) for row in rows}) > 1:
         raise InputError(f"{path} says of some videos whether they are for training or testing; it must of all or none")
     if not rows:

@@ -6,21 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.data.clips import span
-from r3d_jax.data.stream import Moment, stream, stretches
-from r3d_jax.data.views import open_video_file
-from r3d_jax.data.write import check_out, write_video
 from r3d_jax.errors import InputError
 from r3d_jax.inference.forward import make_forward, make_maps, probabilities
 from r3d_jax.inference.overlay import overlay
-from r3d_jax.inference.predict import clips_of_video
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.video.encode import check_out, write_video
+from r3d_jax.video.stream import Moment, stream, stretches
+from r3d_jax.video.views import read_clips
+from r3d_jax.weights.trained import TrainedNetwork
 
 AT_ONCE = 4  # clips
 
 
 def cam_video(
-    network: Loaded, path: Path, out: Path, *, label: str = "", block: str = "", size: int = 256
+    network: TrainedNetwork, path: Path, out: Path, *, label: str = "", block: str = "", size: int = 256
 ) -> list[str]:
     """Writes `out`, an .mp4 or .gif, and tells in lines what it shows. Clips follow each other without a gap.
 
@@ -36,9 +34,9 @@ def cam_video(
     if label and label not in network.class_names:
         raise InputError(f"no class {label!r}; there are {', '.join(network.class_names)}")
     if size < 2:
-        raise InputError(f"--size (={size}) must be at least 2")
+        raise InputError(f"`size` (={size}) must be at least 2")
     try:
-        clips = clips_of_video(open_video_file(path), network)
+        clips = read_clips(path, network.clip)
         row = probabilities(make_forward(network)(clips[None]), network)[0]
         index = network.class_names.index(label) if label else int(row.argmax())
         maps = _maps_along(network, path, index, block)
@@ -54,11 +52,10 @@ def cam_video(
 
 def _maps_along(network, path, index, block):
     """The map of each stretch, in their order: small, whatever the length of the video."""
-    (time, *_), stride = network.clip_shape, network.stride
-    maps_of, maps = make_maps(network, block), []
+    clip, maps_of, maps = network.clip, make_maps(network, block), []
     with path.open("rb") as file:
-        moments = stream(file, size=network.test_size, frame_rate=network.frame_rate)
-        clips = (each.clip for each in stretches(moments, frames=time, stride=stride, hop=span(time, stride)))
+        moments = stream(file, size=clip.test_size, frame_rate=clip.frame_rate)
+        clips = (each.clip for each in stretches(moments, frames=clip.frames, stride=clip.stride, hop=clip.span))
         while some := list(islice(clips, AT_ONCE)):
             maps += list(maps_of(np.stack(some)[:, None], np.full(len(some), index))[:, 0])
     return maps
@@ -67,9 +64,9 @@ def _maps_along(network, path, index, block):
 def _painted(network, path, maps, size) -> Iterator[Moment]:
     """Every moment once, under the map of its stretch."""
     highest, shown = max(float(each.max()) for each in maps), 0
-    reach = span(network.clip_shape[0], network.stride)
+    reach = network.clip.span
     with path.open("rb") as file:
-        moments = stream(file, size=size, frame_rate=network.frame_rate)
+        moments = stream(file, size=size, frame_rate=network.clip.frame_rate)
         for each, its in zip(stretches(moments, frames=reach, stride=1, hop=reach), maps):
             frames = overlay(each.clip, its, highest)
             # The last stretch begins before the one before it ends, and a short video's repeats it.

@@ -5,21 +5,26 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
+from r3d_jax.compiling import compiler_options
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.classifier import average_views, predict_views
-from r3d_jax.models.compiling import compiler_options
 from r3d_jax.models.head import ACTIVATIONS
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.models.predict import Videos, average_views, predict_views
+from r3d_jax.weights.trained import TrainedNetwork
 
 SHAPES = 16  # of clips whose programs are kept; each frame size among the videos makes one or a few
 
-Clips = UInt8[np.ndarray, "video view time height width channel"]
 
+def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[np.ndarray, "video view class"]]:
+    """A function of clips [video, view, time, height, width, channel]: the first head's logits of every view.
 
-def make_forward(network: Loaded, **static) -> Callable[[Clips], Float[np.ndarray, "video view class"]]:
-    """clips -> the first head's logits of every view; `static` are further arguments of `predict_views`."""
+    It takes any number of videos, on all devices; a program is compiled for each frame size and some numbers of videos,
+    and those of SHAPES shapes are kept.
+
+    Args:
+      static: further arguments of `predict_views`.
+    """
     model = _first_head(network)
 
     def forward(variables, clips):
@@ -28,8 +33,14 @@ def make_forward(network: Loaded, **static) -> Callable[[Clips], Float[np.ndarra
     return _batched(forward, network)
 
 
-def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
-    """(clips, class of each video) -> Grad-CAM at `block`: see `models.cam`."""
+def make_maps(
+    network: TrainedNetwork, block: str = ""
+) -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
+    """A function of clips and a class for each video: its Grad-CAM maps at `block`, as `grad_cam` computes them.
+
+    Args:
+      block: whose output is mapped; empty: the one that the head reads.
+    """
     model = _first_head(network)
 
     def maps(variables, clips, classes):
@@ -38,18 +49,22 @@ def make_maps(network: Loaded, block: str = "") -> Callable[..., Float[np.ndarra
     return _batched(maps, network)
 
 
-def probabilities(logits: Float[np.ndarray, "video view class"], network: Loaded) -> Float[np.ndarray, "video class"]:
-    """Of each video, averaged over its views as the head says."""
+def probabilities(
+    logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
+) -> Float[np.ndarray, "video class"]:
+    """Each video's probabilities, from the logits of its views, averaged as the head says."""
     return activated(video_logits(logits, network), network)
 
 
-def video_logits(logits: Float[np.ndarray, "video view class"], network: Loaded) -> Float[np.ndarray, "video class"]:
-    """Likewise, before the activation."""
+def video_logits(
+    logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
+) -> Float[np.ndarray, "video class"]:
+    """Each video's logits, from those of its views, averaged as the head says."""
     return np.asarray(average_views(logits, model=_first_head(network)))
 
 
-def activated(logits: Float[np.ndarray, "video class"], network: Loaded) -> Float[np.ndarray, "video class"]:
-    """Probabilities of a video's logits."""
+def activated(logits: Float[np.ndarray, "video class"], network: TrainedNetwork) -> Float[np.ndarray, "video class"]:
+    """Each video's probabilities, from its own logits, by the head's activation."""
     return np.asarray(ACTIVATIONS[network.model.heads[0].activation](logits))
 
 

@@ -1,10 +1,13 @@
 """Frames with what speaks for a class painted over them."""
 
+import base64
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-STRONGEST = 0.65  # share of the colour where the map is at its highest
+PICTURES = 10  # of a video on a page, at most
+STRONGEST = 0.65  # part of the colour where the map is at its highest
 
 Maps = Float32[np.ndarray, "time2 height2 width2"]
 
@@ -31,13 +34,19 @@ def middle_frames(
 def overlay_one(
     frames: UInt8[np.ndarray, "time height width 3"], i: int, maps: Maps, highest: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Frame `i` of them."""
+    """Frame `i` of a clip under the clip's map; arguments as `overlay`'s."""
     frame = frames[i]
     place = np.clip((i + 0.5) * len(maps) / len(frames) - 0.5, 0, len(maps) - 1)
-    before, share = int(place), place - int(place)
+    before, rest = int(place), place - int(place)
     after = min(before + 1, len(maps) - 1)
-    heat = ((1 - share) * maps[before] + share * maps[after]) / max(highest, 1e-12)
+    heat = ((1 - rest) * maps[before] + rest * maps[after]) / max(highest, 1e-12)
     heat = cv2.resize(heat.astype(np.float32), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR).clip(0, 1)
     colours = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
     weight = STRONGEST * heat[..., None]
     return (frame * (1 - weight) + colours * weight + 0.5).astype(np.uint8)
+
+
+def as_url(picture: UInt8[np.ndarray, "height width 3"]) -> str:
+    """The picture itself, as a JPEG in an address that a page can show."""
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -7,41 +7,40 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from r3d_jax.data.stream import stream, stretches
 from r3d_jax.inference.forward import probabilities
-from r3d_jax.inference.inputs import Named
-from r3d_jax.inference.rows import Row
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.inference.predict import Prediction
+from r3d_jax.video.stream import stream, stretches
+from r3d_jax.weights.trained import TrainedNetwork
 
 POINTS = 1000  # of a curve, at most twice as many: more than a picture shows
 CURVES = 8
 
 
-def timeline(network: Loaded, forward: Callable, named: Named, *, hop: int = 0, batch: int = 8) -> Iterator[Row]:
-    """A row for each stretch of one video, and one with the reason where it cannot be read on.
+def timeline(
+    network: TrainedNetwork, forward: Callable, path: Path, *, hop: int = 0, batch_size: int = 8
+) -> Iterator[Prediction]:
+    """A prediction for each stretch of one video, and one with the reason where it cannot be read on.
 
     Args:
       forward: of `make_forward`.
+      path: the video's file, of any length: memory is that of a few clips.
       hop: frames from one clip's start to the next one's; 0: half of what a clip spans.
-      batch: clips that run through the network together.
+      batch_size: clips that run through the network together.
     """
-    name, (time, *_), stride = str(named.path), network.clip_shape, network.stride
-    if named.reason:
-        yield _failed(name, named.reason)
-        return
-    hop = hop or max(1, time * stride // 2)
+    name, clip = str(path), network.clip
+    hop = hop or max(1, clip.frames * clip.stride // 2)
     given = 0.0
     try:
-        with named.path.open("rb") as file:
-            moments = stream(file, size=network.test_size, frame_rate=network.frame_rate)
-            clips = stretches(moments, frames=time, stride=stride, hop=hop)
-            while chunk := _until_it_fails(clips, batch):
+        with path.open("rb") as file:
+            moments = stream(file, size=clip.test_size, frame_rate=clip.frame_rate)
+            clips = stretches(moments, frames=clip.frames, stride=clip.stride, hop=hop)
+            while chunk := _until_it_fails(clips, batch_size):
                 some, reason = chunk
                 if some:
                     rows = probabilities(forward(np.stack([each.clip for each in some])[:, None]), network)
                     for each, row in zip(some, rows):
                         given = round(each.end, 3)
-                        yield Row(name, {"start": round(each.start, 3), "end": given}, row)
+                        yield Prediction(name, {"start": round(each.start, 3), "end": given}, row)
                 if reason:
                     yield _failed(name, reason, given)
                     return
@@ -61,7 +60,7 @@ def _until_it_fails(clips, count):
 
 
 def _failed(name, reason, at=0.0):
-    return Row(name, {"start": at, "end": at}, None, reason)
+    return Prediction(name, {"start": at, "end": at}, None, reason)
 
 
 class Curve:
@@ -72,8 +71,8 @@ class Curve:
         self._rows: list[Float[np.ndarray, "class"]] = []
         self._each, self._pending = 1, []
 
-    def add(self, row: Row) -> None:
-        """The next stretch; at its middle."""
+    def add(self, row: Prediction) -> None:
+        """Adds the prediction for the next stretch, at the stretch's middle."""
         self._pending.append(((row.where["start"] + row.where["end"]) / 2, row.probabilities))
         if len(self._pending) == self._each:
             self._settle()
@@ -92,7 +91,7 @@ class Curve:
         return len(self._rows) + bool(self._pending)
 
     def points(self) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point class"]]:
-        """Seconds and probabilities."""
+        """The curve so far: seconds, and the probabilities at them."""
         if self._pending:
             self._settle()
         return np.array(self._seconds), np.array(self._rows)

@@ -7,7 +7,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, Videos, check_clips, merge_views, normalise
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.predict import Videos, check_clips, merge_views, normalise
 
 
 def grad_cam(

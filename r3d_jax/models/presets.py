@@ -31,3 +31,8 @@ PRESETS = {
         **_BOTTLENECK,
     ),
 }
+
+
+def list_models() -> tuple[str, ...]:
+    """The names of the networks that `build` knows, in the order of the documentation's table."""
+    return tuple(PRESETS)

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Int
 
-from r3d_jax.report.statistics import Bin, Share
+from r3d_jax.report.statistics import Bin, Proportion
 
 LABELLED = 40  # classes whose names stand beside a confusion matrix; more would not be read
 EDGE = 640  # of the matrix, in the drawing's units
@@ -60,7 +60,7 @@ def calibration_image(bins: list[Bin]) -> str:
     return _as_image(figure, "calibration")
 
 
-def views_image(points: list[tuple[int, float]], whole: Share) -> str:
+def views_image(points: list[tuple[int, float]], whole: Proportion) -> str:
     """Accuracy over the number of views; the band is the interval of all of them."""
     figure, axes = _figure()
     counts, accuracies = zip(*points)

@@ -4,16 +4,16 @@ import csv
 import io
 from typing import NamedTuple
 
-import grain
 import numpy as np
 from jaxtyping import Float, Int
 
-from r3d_jax.data.pipeline import read_ahead
+from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.reading import reason_of_row
 from r3d_jax.errors import InputError
 from r3d_jax.inference.forward import activated, make_forward, video_logits
 from r3d_jax.report.statistics import rank_of
-from r3d_jax.training.progress import Progress
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.training.logs import Progress
+from r3d_jax.weights.trained import TrainedNetwork
 
 TOP = 5
 
@@ -45,8 +45,13 @@ class Tested(NamedTuple):
         return self.probabilities.max(1)
 
 
-def collect(network: Loaded, batches: grain.MapDataset, *, workers: int, **static) -> Tested:
-    """Runs every batch of `pipeline.test_batches`; `static` are arguments of `predict_views`.
+def collect(network: TrainedNetwork, batches: Batches, *, workers: int, **static) -> Tested:
+    """A network's logits on every video of `batches`, in the order of their rows.
+
+    Args:
+      batches: of `eval_batches`.
+      workers: threads that read.
+      static: further arguments of `predict_views`.
 
     Raises:
       InputError: no video can be read.
@@ -55,7 +60,9 @@ def collect(network: Loaded, batches: grain.MapDataset, *, workers: int, **stati
     of_clips, labels, rows, missing = [], [], [], {}
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
-            missing |= {row: why for row, why in zip(batch["row"].tolist(), batch["missing"].tolist()) if why}
+            missing |= {
+                row: why for row, why in zip(batch["row"].tolist(), map(reason_of_row, batch["missing"])) if why
+            }
             valid = batch["valid"]
             if valid.any():
                 of_clips.append(forward(batch["clips"])[valid])

@@ -5,7 +5,7 @@ from importlib import resources
 from math import isnan
 from typing import NamedTuple
 
-from r3d_jax.report.statistics import ClassRow, Share
+from r3d_jax.report.statistics import ClassResult, Proportion
 
 
 class Strip(NamedTuple):
@@ -28,21 +28,21 @@ def fill(slots: dict[str, str]) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """As a share is written here."""
+    """A proportion in per cent, as in `97.5 %`; a dash where it has no value."""
     return "&ndash;" if isnan(value) else f"{100 * value:.{digits}f} %"
 
 
-def interval(share: Share) -> str:
-    """Likewise its confidence interval."""
-    return "&ndash;" if isnan(share.low) else f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
+def interval(proportion: Proportion) -> str:
+    """A confidence interval in per cent, as in `91.0 to 99.3 %`; a dash where it has no value."""
+    return "&ndash;" if isnan(proportion.low) else f"{100 * proportion.low:.1f} to {100 * proportion.high:.1f} %"
 
 
 def tile(title: str, value: str, below: str) -> str:
-    """One number that matters."""
+    """One number that matters, with its title above and what it is of below."""
     return f'<div class="tile"><span>{escape(title)}</span><b>{value}</b><span>{below}</span></div>'
 
 
-def class_table(rows: list[ClassRow]) -> str:
+def class_table(rows: list[ClassResult]) -> str:
     """One row a class; cells carry the values that they are sorted by."""
     titles = [("class", "text"), ("videos", ""), ("right", ""), ("recall", ""), ("interval", ""), ("predicted", "")]
     titles += [("precision", ""), ("most often taken for", "text"), ("times", "")]

@@ -1,22 +1,22 @@
 """Frames of the videos that the report shows, as they are or with what speaks for the predicted class."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from r3d_jax.config import ClipConfig
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, open_video
-from r3d_jax.data.views import read_views
-from r3d_jax.inference.answer import PICTURES, as_url
-from r3d_jax.inference.overlay import middle_frames
+from r3d_jax.inference.overlay import PICTURES, as_url, middle_frames
 from r3d_jax.report.collect import Tested
 from r3d_jax.report.page import Strip
+from r3d_jax.video.clips import ClipSpec
+from r3d_jax.video.views import read_views
 
 
 def draw_strips(
     chosen: list[int],
-    clip: ClipConfig,
+    clip: ClipSpec,
     videos: VideoSet,
     tested: Tested,
     maps: Callable | None = None,
@@ -26,14 +26,7 @@ def draw_strips(
     for i in chosen:
         row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(tested.predicted[i])
         try:
-            views = read_views(
-                open_video(videos, row),
-                views=min(clip.views, PICTURES),
-                frames=clip.frames,
-                stride=clip.stride,
-                frame_rate=clip.frame_rate,
-                size=clip.test_size,
-            )
+            views = read_views(open_video(videos, row), replace(clip, views=min(clip.views, PICTURES), crops=1))
         except FAILURES:  # it could be read a moment ago: its disk is failing
             continue
         if maps:

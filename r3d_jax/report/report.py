@@ -1,6 +1,6 @@
-"""`main.py --mode evaluate`: a trained network on every test video, as numbers, a table and a page."""
+"""The report on a trained network: every test video, as numbers, a table and a page."""
 
-import os
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -11,21 +11,27 @@ import optax
 
 from r3d_jax import config as configs
 from r3d_jax.config import Config, check
-from r3d_jax.data.builder import VideoSet, split_rows
+from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
+from r3d_jax.files import write_text
 from r3d_jax.inference.forward import make_maps, video_logits
 from r3d_jax.report import charts, sections, statistics
 from r3d_jax.report.collect import Tested, collect, predictions_csv
 from r3d_jax.report.page import class_table, fill, percent, strips
 from r3d_jax.report.pictures import draw_strips, some, worst
-from r3d_jax.report.statistics import rank_of, share_of, share_of_clips
+from r3d_jax.report.statistics import proportion_of, proportion_of_clips, rank_of
+from r3d_jax.training.from_config import eval_options, load_videos, make_eval_batches
+from r3d_jax.training.logs import say
 from r3d_jax.training.metrics import TOP
-from r3d_jax.training.progress import say
-from r3d_jax.training.task import load_videos, tests_of
 from r3d_jax.weights.load import load
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.weights.run import CONFIG, NETWORK, read_clip, read_config, saved_by_script
+from r3d_jax.weights.trained import TrainedNetwork
 
 MISTAKES, MAPPED = 12, 6  # videos that are shown
+# Settings on which it depends which videos are tested, and on what clips of them.
+DECIDING = tuple(f"data.{name}" for name in ("name", "source", "splits", "fold", "test_share", "group", "split_seed"))
+DECIDING += ("data.reencode", "data.key_every")
+DECIDING += tuple(f"clip.{name}" for name in ("frames", "stride", "frame_rate", "crop", "test_size", "views", "crops"))
 
 
 def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
@@ -34,46 +40,54 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     Tests the run in `workdir` or, where that holds none, the network that `finetune.source` names.
 
     Raises:
-      InputError: something that the user can put right.
+      InputError: settings that cannot work, no network, or videos that cannot be had or are of other classes.
     """
     check(config, 1)
     if jax.process_count() > 1:
-        raise InputError(f"--mode evaluate runs in one process, and here are {jax.process_count()}; start it alone")
-    network = _network(config, workdir, checkpoint)
+        raise InputError(f"a report is made in one process, and here are {jax.process_count()}; start it alone")
+    network, notes = _network(config, workdir, checkpoint), _differences(config, workdir)
+    for note in notes:
+        say(note)
     videos = load_videos(config)
     _check_classes(network, videos, config.data.name)
-    rows = split_rows(videos, config.data.fold, "test")
-    batches = tests_of(config, videos, rows, jax.device_count())
-    static = {"views_at_once": config.eval.views_at_once, "dtype": config.train.dtype}
-    tested = collect(network, batches, workers=config.data.workers, **static)
+    batches = make_eval_batches(config, videos, jax.device_count())
+    tested = collect(network, batches, workers=config.data.workers, **eval_options(config))
     numbers = _numbers(tested, network)
-    workdir.mkdir(parents=True, exist_ok=True)
     table = predictions_csv(tested, network.class_names, videos.index["name"], videos.index["label"])
-    page = _page(config, f"{workdir.resolve().name} on {config.data.name}", network, videos, tested, numbers)
-    for name, text in (("predictions.csv", table), ("report.html", page)):
-        unfinished = workdir / f"{name}.tmp"
-        unfinished.write_text(text)
-        os.replace(unfinished, workdir / name)
+    page = _page(config, f"{workdir.resolve().name} on {config.data.name}", network, videos, tested, numbers, notes)
+    write_text(workdir / "predictions.csv", table)
+    write_text(workdir / "report.html", page)
     count, clips = tested.of_clips.shape[:2]
     say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing))))
     say(f"{workdir / 'report.html'}: {len(page) / 2**20:.1f} MiB; every prediction: {workdir / 'predictions.csv'}")
     return 0
 
 
-def _network(config, workdir, checkpoint) -> Loaded:
+def _network(config, workdir, checkpoint) -> TrainedNetwork:
     source = config.finetune.source
-    if (workdir / "network.json").exists() or not source:
+    if (workdir / NETWORK).exists() or not source:
         if not workdir.exists():
             raise InputError(
-                f"no run in {workdir}; train one (without --mode evaluate), name its folder with --workdir, or a "
-                "converted network with --config.finetune.source=FILE"
+                f"no run in {workdir}; train one, name its folder (`workdir`), or a converted network "
+                "(`finetune.source`)"
             )
-        network = load(workdir, checkpoint)
-        for name, (before, now) in configs.changed(configs.read(workdir / "config.json"), config).items():
-            if name.startswith("clip."):
-                say(f"{name}: {before!r} in training, {now!r} now")
-        return network
+        return load(workdir, checkpoint)
     return load(source, config.finetune.checkpoint)
+
+
+def _differences(config, workdir):
+    """A line for each setting that decides what is tested, and how, and differs from the run's own."""
+    if not (workdir / CONFIG).exists():
+        return []
+    by_script = saved_by_script(workdir)
+    trained = replace(config, clip=read_clip(workdir)) if by_script else read_config(workdir)
+    changed = configs.changed(trained, config)
+    return [
+        f"{name}: {before!r} in training, {now!r} here"
+        + ("; videos that it was trained on may be among those tested" if name.startswith("data.") else "")
+        for name, (before, now) in changed.items()
+        if name in DECIDING
+    ]
 
 
 def _check_classes(network, videos: VideoSet, name):
@@ -86,8 +100,8 @@ def _check_classes(network, videos: VideoSet, name):
     if ours != theirs:
         i = next(i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b)
         raise InputError(
-            f"class {i + 1} of the network is {ours[i]!r}, of {name} {theirs[i]!r}; name the classes as the data does "
-            "(python -m r3d_jax convert ... --classes FILE)"
+            f"class {i + 1} of the network is {ours[i]!r}, of {name} {theirs[i]!r}; name the classes as the data does: "
+            "convert the network again, with a file of their names"
         )
 
 
@@ -100,12 +114,12 @@ def _numbers(tested: Tested, network):
     of_videos, of_clips = rank_of(tested.logits, labels), rank_of(tested.of_clips, np.repeat(labels[:, None], clips, 1))
     for k in TOP:
         if k == 1 or k < len(network.class_names):
-            numbers[f"video_top{k}"] = share_of(int((of_videos <= k).sum()), len(labels))
-            numbers[f"clip_top{k}"] = share_of_clips(of_clips <= k)
+            numbers[f"video_top{k}"] = proportion_of(int((of_videos <= k).sum()), len(labels))
+            numbers[f"clip_top{k}"] = proportion_of_clips(of_clips <= k)
     return numbers
 
 
-def _page(config, title, network, videos, tested, numbers):
+def _page(config, title, network, videos, tested, numbers, notes):
     count, clips = tested.of_clips.shape[:2]
     matrix = statistics.confusion(tested.predicted, tested.labels, len(network.class_names))
     rows = statistics.by_class(matrix, network.class_names)
@@ -116,6 +130,7 @@ def _page(config, title, network, videos, tested, numbers):
     return fill(
         {
             "title": escape(title),
+            "notes": sections.notes(notes),
             "facts": sections.facts(config, network, count, len(tested.missing)),
             "tiles": sections.tiles(numbers, count, count * clips),
             "classes": class_table(rows),

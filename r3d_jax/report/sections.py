@@ -6,23 +6,21 @@ from typing import Any
 from r3d_jax.config import Config
 from r3d_jax.models.cost import parameters
 from r3d_jax.report.page import interval, paragraphs, percent, tile
-from r3d_jax.report.statistics import SUBSETS, ClassRow, Share
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.report.statistics import SUBSETS, ClassResult, Proportion
+from r3d_jax.weights.trained import TrainedNetwork
 
 LEVELS = (("video", 1), ("video", 5), ("clip", 1), ("clip", 5))
 
 
 def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> list[str]:
-    """What is printed."""
+    """The numbers of a test as lines for a terminal: accuracies with their intervals, the loss, what is missing."""
     found = []
     for level, k in LEVELS:
-        share: Share = numbers.get(f"{level}_top{k}")
-        if share:
+        proportion: Proportion = numbers.get(f"{level}_top{k}")
+        if proportion:
             count = videos if level == "video" else clips
-            found.append(
-                f"{level}-level top-{k} {share.value:.2%} (95 % interval {share.low:.2%} to {share.high:.2%}) "
-                f"of {count:,} {level}s"
-            )
+            value, low, high = (f"{each:.2%}" for each in proportion)
+            found.append(f"{level}-level top-{k} {value} (95 % interval {low} to {high}) of {count:,} {level}s")
     found.append(f"loss {numbers['loss']:.4f}, expected calibration error {numbers['calibration_error']:.2%}")
     if missing:
         found.append(f"{missing:,} test videos cannot be read and are not counted; predictions.csv names them")
@@ -30,22 +28,27 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> lis
 
 
 def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
-    """The same, to be seen at a glance."""
+    """The numbers of a test as tiles of a page, to be seen at a glance."""
     found = []
     for level, k in LEVELS:
-        share: Share = numbers.get(f"{level}_top{k}")
-        if share:
+        proportion: Proportion = numbers.get(f"{level}_top{k}")
+        if proportion:
             count = videos if level == "video" else clips
-            below = f"{interval(share)}<br>of {count:,} {level}s"
-            found.append(tile(f"{level}-level top-{k}", percent(share.value, 2), below))
+            below = f"{interval(proportion)}<br>of {count:,} {level}s"
+            found.append(tile(f"{level}-level top-{k}", percent(proportion.value, 2), below))
     found.append(tile("loss", f"{numbers['loss']:.4f}", "cross-entropy of the videos"))
     found.append(tile("calibration error", percent(numbers["calibration_error"], 2), "expected, of the videos"))
     return "".join(found)
 
 
-def facts(config: Config, network: Loaded, videos: int, missing: int) -> str:
+def notes(lines: list[str]) -> str:
+    """What was set otherwise than in training, above everything else; nothing where nothing was."""
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+
+
+def facts(config: Config, network: TrainedNetwork, videos: int, missing: int) -> str:
     """One line on what was tested on what."""
-    clip, (first, *_) = config.clip, network.clip_shape
+    clip, first = config.clip, network.clip.frames
     crops = "" if clip.crops == 1 else f" of {clip.crops} crops each"
     parts = [
         f"{parameters(network.model):,} parameters",
@@ -68,7 +71,7 @@ def missing_videos(missing: dict[int, str], names) -> str:
 
 
 def course_of_views(points: list[tuple[int, float]]) -> str:
-    """In words."""
+    """The effect of the number of views on the accuracy, in words."""
     (first, alone), (last, together) = points[0], points[-1]
     if first == last:
         return f"With the one view that was tested {percent(alone)}."
@@ -78,8 +81,8 @@ def course_of_views(points: list[tuple[int, float]]) -> str:
     )
 
 
-def method(network: Loaded, clips: int, rows: list[ClassRow]) -> str:
-    """What the numbers are."""
+def method(network: TrainedNetwork, clips: int, rows: list[ClassResult]) -> str:
+    """How the numbers of the page were counted, in words."""
     average = network.model.heads[0].average
     tested = sum(row.videos > 0 for row in rows)
     return paragraphs(

@@ -15,7 +15,7 @@ SUBSETS = 20  # of the views, that are tried for each number of them
 Labels = Int[np.ndarray, "video"]
 
 
-class Share(NamedTuple):
+class Proportion(NamedTuple):
     """A share and its 95 % confidence interval."""
 
     value: float
@@ -23,7 +23,7 @@ class Share(NamedTuple):
     high: float
 
 
-class ClassRow(NamedTuple):
+class ClassResult(NamedTuple):
     """One class: its test videos, how many are recognised, how many predictions of it are right, what it is taken for.
 
     `recall` and `precision` have no value (nan) where there is no such video or no such prediction.
@@ -32,7 +32,7 @@ class ClassRow(NamedTuple):
     name: str
     videos: int
     right: int
-    recall: Share
+    recall: Proportion
     predicted: int
     precision: float
     taken_for: str
@@ -49,17 +49,17 @@ class Bin(NamedTuple):
     accuracy: float
 
 
-def share_of(right: float, count: float) -> Share:
+def proportion_of(right: float, count: float) -> Proportion:
     """Wilson's score interval (Wilson, 1927), sound for shares near 0 and 1 too; without a count, nan."""
     if not count:
-        return Share(*[float("nan")] * 3)
+        return Proportion(*[float("nan")] * 3)
     value, z2 = right / count, Z * Z
     middle = (value + z2 / (2 * count)) / (1 + z2 / count)
     reach = Z / (1 + z2 / count) * sqrt(value * (1 - value) / count + z2 / (4 * count * count))
-    return Share(value, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Proportion(value, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def share_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Share:
+def proportion_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Proportion:
     """Of clips, which are alike within a video: the interval is that of as many independent clips as they are worth.
 
     That number is the count of clips over the design effect (Kish, 1965), and at least that of the videos.
@@ -68,7 +68,7 @@ def share_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Share:
     value = float(hits.mean())
     spread = hits.mean(1).var(ddof=1) / videos if videos > 1 else 0.0
     worth = value * (1 - value) / spread if spread else videos
-    interval = share_of(value * (count := min(max(worth, videos), videos * views)), count)
+    interval = proportion_of(value * (count := min(max(worth, videos), videos * views)), count)
     return interval._replace(value=value)
 
 
@@ -86,7 +86,7 @@ def confusion(predicted: Labels, labels: Labels, classes: int) -> Int[np.ndarray
     return matrix
 
 
-def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...]) -> list[ClassRow]:
+def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...]) -> list[ClassResult]:
     """In the order of the classes."""
     rows = []
     for i, name in enumerate(names):
@@ -96,8 +96,15 @@ def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...])
         precision = right / predicted if predicted else float("nan")
         taken = int(wrong[worst])
         rows.append(
-            ClassRow(
-                name, videos, right, share_of(right, videos), predicted, precision, names[worst] if taken else "", taken
+            ClassResult(
+                name,
+                videos,
+                right,
+                proportion_of(right, videos),
+                predicted,
+                precision,
+                names[worst] if taken else "",
+                taken,
             )
         )
     return rows

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from r3d_jax.training.processes import gather, share
-from r3d_jax.training.progress import say
+from r3d_jax.data.reading import reason_of_row
+from r3d_jax.training.logs import say
+from r3d_jax.training.processes import gather, shard
 
 
 class Failures:
@@ -24,12 +25,12 @@ class Failures:
     def take(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Notes the batch's `failed` and `reason` and returns the rest of it."""
         rest = {name: value for name, value in batch.items() if name not in ("failed", "reason")}
-        for row, reason in zip(batch["failed"].tolist(), batch["reason"].tolist()):
+        for row, packed in zip(batch["failed"].tolist(), batch["reason"]):
             if row < 0:
                 continue
             self.clips += 1
             if row not in self._reasons:
-                self._reasons[row] = reason
+                reason = self._reasons[row] = reason_of_row(packed)
                 say(f"video {self._names[row]} cannot be read ({reason}); others of its class take its place")
         return rest
 
@@ -38,13 +39,13 @@ class Failures:
         if len(self._reasons) <= self._most:
             return ""
         return (
-            f"{len(self._reasons)} of the training videos cannot be read, more than the share that `data.max_broken` "
-            f"allows; prepare the data set again from a sound copy, or raise it:{self._listing(self._reasons)}"
+            f"{len(self._reasons)} of the training videos cannot be read, more than `data.max_broken` allows; "
+            f" prepare the data set again from a sound copy, or raise it:{self._listing(self._reasons)}"
         )
 
     def summary(self) -> str:
         """What has failed in all processes, to be asked in all; empty where nothing has."""
-        reasons, clips = gather(self._reasons), sum(map(int, gather({share()[0]: str(self.clips)}).values()))
+        reasons, clips = gather(self._reasons), sum(map(int, gather({shard()[0]: str(self.clips)}).values()))
         if not reasons:
             return ""
         return f"{clips:,} clips of {len(reasons)} videos that cannot be read were replaced:{self._listing(reasons)}"

@@ -5,24 +5,48 @@ import signal
 import time
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from r3d_jax.config import Config, check
-from r3d_jax.data.pipeline import read_ahead
+from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.errors import InputError
-from r3d_jax.training import record
-from r3d_jax.training.evaluate import describe
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.training import from_config, metrics_log
+from r3d_jax.training.devices import placed, pmap, replicate, split_over
+from r3d_jax.training.evaluation import describe, evaluate
 from r3d_jax.training.failures import Failures
-from r3d_jax.training.meter import Meter
-from r3d_jax.training.processes import agree, is_first
-from r3d_jax.training.progress import Progress, say
-from r3d_jax.training.record import Record, draw_curves
-from r3d_jax.training.start import take_over
-from r3d_jax.training.steps import abstract_state, init_state, pmap, replicate, split_over, train_step
-from r3d_jax.training.task import set_up
+from r3d_jax.training.initialise import make_model, take_over
+from r3d_jax.training.logs import Progress, say
+from r3d_jax.training.metrics_log import MetricsLog, draw_curves
+from r3d_jax.training.processes import agree, first_then_others, is_first
+from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
+from r3d_jax.weights.load import load
+from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, read_network
+from r3d_jax.weights.trained import TrainedNetwork
+
+
+class Task(NamedTuple):
+    """What a run works with; nothing of it changes while it works. `source` is what a new run is initialised from."""
+
+    config: Config
+    workdir: Path
+    devices: list[jax.Device]
+    class_names: tuple[str, ...]
+    model: Classifier
+    source: TrainedNetwork | None
+    tx: Any
+    pace: Pace
+    train: Batches
+    test: Batches
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.train.epochs * len(self.train)
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -31,22 +55,23 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     Stopped by a signal, it saves its state, and returns 128 + the signal's number.
 
     Raises:
-      InputError: something that the user can put right.
+      InputError: settings that cannot work, clips that the network cannot take, unusable data, or a workdir that holds
+        another run.
     """
     devices = devices or jax.devices()
     check(config, len(devices), jax.process_count())
     received = []
-    task = set_up(config, workdir, devices, stop=lambda: bool(received))
+    task = _prepare(config, workdir, devices)
     with _signals(received), ExitStack() as opened:
-        checkpoints = opened.enter_context(Checkpoints(workdir / "checkpoints")) if is_first() else None
-        state = _start(task, checkpoints)
+        checkpoints = opened.enter_context(Checkpoints(workdir / CHECKPOINTS)) if is_first() else None
+        state = _initial_state(task, checkpoints)
         step = int(state.step)
-        rows = opened.enter_context(Record(workdir, step)) if is_first() else None
+        log = opened.enter_context(MetricsLog(workdir, step)) if is_first() else None
         if step and _test_due(task, step) and not agree(_tested(workdir, step)):
-            _test(task, state, checkpoints, rows)
+            _test(task, state, checkpoints, log, received)
         elif step >= task.total_steps:
-            _test_finished(task, state)
-        finished = _train(task, state, checkpoints, rows, received)
+            _test_finished(task, state, received)
+        finished = _train(task, state, checkpoints, log, received)
     if received:
         say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
         return 128 + received[0]
@@ -55,16 +80,39 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     return 0 if finished else 1
 
 
-def _start(task, checkpoints):
+def _prepare(config, workdir, devices):
+    """Prepares the data and claims `workdir` for the configuration."""
+    begun = agree(has_begun(workdir))
+    finetune, train = config.finetune, config.train
+    source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
+    # The source of a run that has begun may be gone: the run's folder describes its network.
+    stored = read_network(workdir) if begun and finetune.source else None
+    from_config.check_model(config, stored or make_model(config, num_classes=2, source=source))
+    videos = first_then_others(lambda: from_config.load_videos(config))
+    model = stored or make_model(config, len(videos.class_names), source)
+    train_set = from_config.make_train_batches(config, videos)
+    test_set = from_config.make_eval_batches(config, videos, len(devices))
+    for line in first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model)) or ():
+        say(line)
+    tx, learning_rates = from_config.make_optimizer(config, len(train_set))
+    say(
+        f"{config.data.name} fold {config.data.fold}: {train_set.num_videos} training and {test_set.num_videos} test "
+        f"videos, {len(videos.class_names)} classes; {len(train_set)} steps an epoch on {len(devices)} "
+        f"{devices[0].platform} device(s)"
+    )
+    pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
+    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set)
+
+
+def _initial_state(task, checkpoints):
     """The newest checkpoint's state or a fresh one, on all devices."""
-    like = abstract_state(task.model, task.tx, jax.local_devices()[:1])
+    like = placed(abstract_state(task.model, task.tx), jax.local_devices()[:1])
     state = checkpoints.restore(like) if checkpoints else None
     if agree(state is not None):
         state = agree(state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like))
         say(f"Resuming {task.workdir} at step {int(state.step)} of {task.total_steps}")
         return replicate(state, task.devices)
-    clip = task.config.clip
-    fresh = init_state(task.model, task.tx, task.config.train.seed, (clip.frames, clip.crop, clip.crop, 3))
+    fresh = init_state(task.model, task.tx, seed=task.config.train.seed, clip=task.config.clip)
     if task.source:
         variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines]))
@@ -72,76 +120,73 @@ def _start(task, checkpoints):
     return replicate(fresh, task.devices)
 
 
-def _test_finished(task, state):
-    say(f"This run is finished ({int(state.step) // task.steps_per_epoch} epochs); testing its last checkpoint.")
-    summary = task.evaluate(state.variables)
-    if summary:
-        say(f"test: {describe(summary, task.num_test_videos)}")
+def _evaluate(task, state, received):
+    options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
+    return evaluate(
+        task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options
+    )
 
 
-def _train(task, state, checkpoints, rows, received):
+def _test_finished(task, state, received):
+    say(f"This run is finished ({int(state.step) // len(task.train)} epochs); testing its last checkpoint.")
+    if summary := _evaluate(task, state, received):
+        say(f"test: {describe(summary, task.test.num_videos)}")
+
+
+def _train(task, state, checkpoints, log, received):
     """Steps to the end or until some process asks to stop; whether it is the end.
 
     The state is saved before a test, so that no test costs training.
     """
-    config, step = task.config, int(state.step)
-    if step >= task.total_steps:
+    config, step, total = task.config, int(state.step), task.total_steps
+    if step >= total:
         return True
-    steps = task.train.slice(slice(step, task.total_steps))
-    data = iter(read_ahead(steps, workers=config.data.workers, processes=config.data.processes))
-    compiled, failures = None, Failures(task.names, config.data.max_broken * task.num_train_videos)
+    reading = {"workers": config.data.workers, "processes": config.data.processes}
+    data = iter(read_ahead(task.train, start=step, stop=total, **reading))
+    compiled, failures = None, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
     saved_at = time.monotonic()
-    with closing(data), Progress(task.total_steps, step, unit="step", label="Training") as progress:
-        meter = Meter(task, progress, rows)
-        for batch in meter.timed(data):
+    with closing(data), Progress(total, step, unit="step", label="Training") as progress:
+        throughput = Throughput(task.pace, progress, log)
+        for batch in throughput.timed(data):
             batch = failures.take(batch)
-            stop = bool(received or failures.too_many())
-            if stop and jax.process_count() == 1:
+            asked = bool(received or failures.too_many())
+            if asked and jax.process_count() == 1:
                 break
-            batch = split_over(batch, task.devices, stop)  # several stop together, once they know of it
+            batch = split_over(batch, task.devices, asked)  # several stop together, once they know of it
             if compiled is None:
-                compiled = _compile(task, state, batch)
-                meter.restart()
-            state, metrics = compiled(state, batch)
+                compiled = _compile(task, state, batch, progress)
+                throughput.restart()
+            (state, metrics), stop = compiled(state, batch)
             step += 1
-            meter.add(step, metrics)
-            if meter.stop:
+            throughput.add(step, metrics | {"stop": stop})
+            if throughput.stop:
                 break
             due = _test_due(task, step)
             if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
-                meter.flush()
+                throughput.flush()
                 _save(checkpoints, state)
                 saved_at = time.monotonic()
             if due:
-                _test(task, state, checkpoints, rows)
-                meter.restart()
-        meter.flush()
+                _test(task, state, checkpoints, log, received)
+                throughput.restart()
+        throughput.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
     _save(checkpoints, state)
     if reason := failures.too_many():
         raise InputError(reason)
     if summary := failures.summary():
         say(summary)
-    return step >= task.total_steps
+    return step >= total
 
 
-def _compile(task, state, batch):
-    train = task.config.train
-    return pmap(
-        train_step,
-        state,
-        batch,
-        devices=task.devices,
-        donate=True,
-        model=task.model,
-        tx=task.tx,
-        seed=train.seed,
-        sync_batch_norm=train.sync_batch_norm,
-        freeze_trunk=task.config.finetune.freeze_trunk,
-        micro_batches=train.micro_batches,
-        remat=train.remat,
-        dtype=train.dtype,
+def _compile(task, state, batch, progress):
+    options = from_config.train_options(task.config)
+    progress.doing("compiling")
+    compiled = pmap(
+        train_step, state, batch, devices=task.devices, donate=True, model=task.model, tx=task.tx, **options
     )
+    progress.doing()
+    return compiled
 
 
 def _save(checkpoints, state, kind="last"):
@@ -150,26 +195,26 @@ def _save(checkpoints, state, kind="last"):
 
 
 def _test_due(task, step):
-    epoch, rest = divmod(step, task.steps_per_epoch)
+    epoch, rest = divmod(step, len(task.train))
     return not rest and (epoch % task.config.eval.every == 0 or step == task.total_steps)
 
 
 def _tested(workdir, step):
-    return any(row["kind"] == "eval" and row["step"] == step for row in record.read(workdir))
+    return any(row["kind"] == "eval" and row["step"] == step for row in metrics_log.read(workdir))
 
 
-def _test(task, state, checkpoints, rows):
-    summary = task.evaluate(state.variables)
-    if summary is None or not rows:
+def _test(task, state, checkpoints, log, received):
+    summary = _evaluate(task, state, received)
+    if summary is None or not log:
         return
     step, accuracy = int(state.step), summary["video_top1"]
-    epoch = step // task.steps_per_epoch
-    earlier = [row["video_top1"] for row in record.read(task.workdir) if row["kind"] == "eval"]
+    epoch = step // len(task.train)
+    earlier = [row["video_top1"] for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
     if accuracy > max(earlier, default=-1):
         _save(checkpoints, state, "best")
-    rows.add(step, "eval", epoch=epoch, **summary)
+    log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
-    say(f"epoch {epoch} test: {describe(summary, task.num_test_videos)}")
+    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos)}")
 
 
 @contextmanager

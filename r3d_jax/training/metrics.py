@@ -19,24 +19,31 @@ def count(
     video_logits: Float[Array, "video class"],
     labels: Int[Array, "video"],
     valid: Bool[Array, "video"],
+    topk: tuple[int, ...] = TOP,
 ) -> dict[str, Array]:
-    """Sums over the valid videos: `videos`, `clips`, `loss` (cross-entropy of the videos), and hits at both levels."""
+    """Sums over the `valid` videos: `videos`, `clips`, `loss` (cross-entropy of the videos), and hits at both levels.
+
+    A hit of `video_top5` is a video whose label is among the five largest logits; `clip_top5` likewise of its views.
+    """
     _, views, classes = view_logits.shape
     clip_logits, clip_labels = view_logits.reshape(-1, classes), jnp.repeat(labels, views)
     losses = optax.softmax_cross_entropy_with_integer_labels(video_logits, labels)
     counts = {"videos": valid.sum(), "clips": valid.sum() * views, "loss": jnp.where(valid, losses, 0).sum()}
-    for k in TOP:
+    for k in topk:
         counts[f"video_top{k}"] = (hits(video_logits, labels, k) & valid).sum()
         counts[f"clip_top{k}"] = (hits(clip_logits, clip_labels, k) & jnp.repeat(valid, views)).sum()
     return counts
 
 
-def summarise(counts: dict[str, float], num_classes: int) -> dict[str, int | float]:
-    """Mean loss, the accuracies and their denominators; top-k is left out where there are not more classes than k."""
+def summarise(counts: dict[str, float], num_classes: int, topk: tuple[int, ...] = TOP) -> dict[str, int | float]:
+    """Mean loss, the accuracies and their denominators, from `count`'s sums over all batches.
+
+    A top-k is left out where there are not more classes than k: any network would have it.
+    """
     summary = {level: int(counts[level]) for level in ("videos", "clips")}
     summary["loss"] = counts["loss"] / counts["videos"]
     for level in ("clip", "video"):
-        for k in TOP:
+        for k in topk:
             if k < num_classes:
                 summary[f"{level}_top{k}"] = counts[f"{level}_top{k}"] / counts[f"{level}s"]
     return summary

@@ -1,112 +1,55 @@
-"""Learning-rate schedules and the optax chain, with PyTorch's SGD semantics.
+"""The optimiser: SGD with PyTorch's semantics as an optax chain, and the multistep learning rate."""
 
-A schedule is a function of where training stands, from 0 to 1, as in fvcore and ClassyVision; `by_step` and `by_epoch`
-make it one of the step.
-"""
-
-import math
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
-from r3d_jax.config import OptimConfig
-
-_EPSILON = 1e-6  # so that rounding does not put off a boundary by a step; the reference's value
-
-
-def multistep(values: Sequence[float], milestones: Sequence[int], num_epochs: int) -> Callable:
-    """The value whose index is the number of milestones (epochs) that have begun."""
-
-    def schedule(where):
-        epoch = jnp.floor((where + _EPSILON) * num_epochs)
-        return jnp.array(values, jnp.float32)[(jnp.array(milestones, jnp.float32) <= epoch).sum()]
-
-    return schedule
+from r3d_jax.errors import InputError
 
 
-def step(values: Sequence[float]) -> Callable:
-    """Each value for an equal part of training."""
-    return lambda where: jnp.array(values, jnp.float32)[jnp.int32((where + _EPSILON) * len(values))]
+def multistep(values: Sequence[float], *, milestones: Sequence[int], steps_per_epoch: int) -> Callable:
+    """A learning rate that changes at milestones: step -> `values[i]`, where i milestones have begun.
 
-
-def linear(start: float, end: float) -> Callable:
-    """A straight line."""
-    return lambda where: end * where + start * (1 - where)
-
-
-def cosine(start: float, end: float) -> Callable:
-    """Half a cosine (SGDR without restarts, arXiv:1608.03983)."""
-    return lambda where: end + (start - end) * (1 + jnp.cos(math.pi * where)) / 2
-
-
-def polynomial(base: float, power: float) -> Callable:
-    """`base` down to zero as a power of what is left of training."""
-    return lambda where: base * (1 - where) ** power
-
-
-def composite(schedules: Sequence[Callable], lengths: Sequence[float], rescaled: Sequence[bool]) -> Callable:
-    """Schedules one after another, each for its share of training.
+    For example, `multistep((0.1, 0.01), milestones=(2,), steps_per_epoch=100)` is 0.1 for steps 0 to 199, then 0.01.
 
     Args:
-      lengths: shares, 1 together.
-      rescaled: whether a schedule runs from 0 to 1 within its share, or is seen at the training's own place.
-    """
-    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+      values: learning rates, one more than milestones.
+      milestones: epochs at which the next value begins, rising, from 1.
+      steps_per_epoch: steps of an epoch, as `len(train_batches(...))` gives them.
 
-    def schedule(where):
-        places = [
-            (where - (end - length)) / length if own else where for end, length, own in zip(ends, lengths, rescaled)
-        ]
-        index = (where + _EPSILON > jnp.array(ends[:-1], jnp.float32)).sum()
-        return jnp.stack([jnp.float32(each(place)) for each, place in zip(schedules, places)])[index]
+    Raises:
+      InputError: another number of values, or milestones that do not rise.
+    """
+    if len(values) != len(milestones) + 1 or list(milestones) != sorted(set(milestones)):
+        raise InputError(f"`values` (={values}) must have one value more than `milestones` (={milestones}), which rise")
+
+    def schedule(step: Int[Array, ""] | int) -> Float[Array, ""]:
+        begun = (jnp.array(milestones, jnp.int32) * steps_per_epoch <= step).sum()
+        return jnp.array(values, jnp.float32)[begun]
 
     return schedule
-
-
-def by_step(schedule: Callable, total_steps: int) -> Callable:
-    """step -> value of a schedule that changes with every step."""
-    return lambda step: schedule(step / total_steps)
-
-
-def by_epoch(schedule: Callable, epochs: int, steps_per_epoch: int) -> Callable:
-    """step -> value of a schedule that changes with every epoch."""
-    return lambda step: schedule(step // steps_per_epoch / epochs)
-
-
-def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Callable:
-    """step -> learning rate, as configured."""
-    rates = optim.learning_rates
-    schedule = {
-        "multistep": lambda: multistep(rates, optim.milestones, epochs),
-        "step": lambda: step(rates),
-        "linear": lambda: linear(*rates),
-        "cosine": lambda: cosine(*rates),
-        "polynomial": lambda: polynomial(*rates, optim.power),
-    }[optim.schedule]()
-    in_jumps = optim.schedule in ("multistep", "step")
-    if optim.warmup_epochs:
-        warm = optim.warmup_epochs / epochs
-        rise = linear(optim.warmup_start, rates[0])
-        schedule = composite([rise, schedule], [warm, 1 - warm], [True, not in_jumps])
-    if optim.update == "epoch" or (in_jumps and not optim.warmup_epochs):
-        return by_epoch(schedule, epochs, steps_per_epoch)
-    return by_step(schedule, epochs * steps_per_epoch)
 
 
 def sgd(
-    learning_rate: Callable,
+    learning_rate: Callable | float,
     *,
-    momentum: float,
-    nesterov: bool,
-    weight_decay: float,
-    decay_batch_norm: bool,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    weight_decay: float = 1e-4,
+    decay_batch_norm: bool = False,
     trunk_factor: float = 1.0,
 ) -> optax.GradientTransformation:
-    """SGD: the decay joins the gradient, the momentum gathers it undamped, the learning rate comes last.
+    """SGD as PyTorch has it: g += weight_decay * w; v = momentum * v + g; w -= learning_rate * v.
+
+    With Nesterov's momentum the last line is w -= learning_rate * (g + momentum * v).
 
     Args:
+      learning_rate: a number, or step -> number, such as `multistep` or any schedule of optax.
+      momentum: 0: none.
+      weight_decay: of all parameters but batch norm's scale and bias, unless `decay_batch_norm`.
       trunk_factor: of the learning rate, for the parameters under "trunk"; 0 leaves them as they are.
     """
     return optax.chain(

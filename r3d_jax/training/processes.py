@@ -26,17 +26,17 @@ def connect(coordinator: str, processes: int, process: int, from_cluster: bool) 
     """
     if not coordinator and not from_cluster:
         if processes or process >= 0:
-            raise InputError("--processes and --process need --coordinator=HOST:PORT, the same for all processes")
+            raise InputError("`processes` and `process` need `coordinator`, HOST:PORT of the first, the same for all")
         return
     if coordinator and not 0 <= process < processes:
         raise InputError(
-            f"--coordinator needs --processes (={processes}) and --process (={process}), from 0 to one less"
+            f"`coordinator` needs `processes` (={processes}) and `process` (={process}), from 0 to one less"
         )
     arguments = {"coordinator_address": coordinator, "num_processes": processes, "process_id": process}
     try:
         jax.distributed.initialize(**arguments if coordinator else {})
     except (RuntimeError, ValueError) as error:
-        what = f"--coordinator={coordinator}" if coordinator else "--distributed, which asks the cluster's environment"
+        what = f"`coordinator` {coordinator}" if coordinator else "which the cluster's environment names"
         raise InputError(f"cannot join the other processes ({what}): {str(error).splitlines()[0]}") from error
 
 
@@ -56,7 +56,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def share() -> tuple[int, int]:
+def shard() -> tuple[int, int]:
     """(number of this process, how many there are)."""
     return jax.process_index(), jax.process_count()
 

@@ -1,27 +1,19 @@
-"""One step of training and one of testing: pure, arrays in, arrays out, to be mapped over devices."""
+"""One step of training and one of testing: pure, arrays in, arrays out, on one device or mapped over many."""
 
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array
 
-from r3d_jax.models.classifier import (
-    Classifier,
-    abstract_variables,
-    average_views,
-    init_variables,
-    normalise,
-    predict_views,
-)
-from r3d_jax.models.compiling import compiler_options
-from r3d_jax.training.metrics import count, hits
-
-AXIS = "batch"
+from r3d_jax.models.classifier import Classifier, abstract_variables, init_variables
+from r3d_jax.models.predict import average_views, normalise, predict_views
+from r3d_jax.training.losses import cross_entropy
+from r3d_jax.training.metrics import TOP, count, hits
+from r3d_jax.video.clips import ClipSpec
 
 
 class TrainState(NamedTuple):
@@ -34,26 +26,34 @@ class TrainState(NamedTuple):
 
     @property
     def variables(self) -> dict:
-        """What the model's `apply` and `predict_fn` take."""
+        """What the model's `apply`, `predict_fn` and `evaluate` take: `params` and `batch_stats`."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def init_state(
-    model: Classifier, tx: optax.GradientTransformation, seed: int, clip_shape: tuple[int, ...]
-) -> TrainState:
-    """Step 0, for training clips of `clip_shape` (time, height, width, channel)."""
-    return _first(init_variables(model, jax.random.key(seed), clip_shape), tx)
+def init_state(model: Classifier, tx: optax.GradientTransformation, *, seed: int = 0, clip: ClipSpec) -> TrainState:
+    """The state at step 0: fresh variables drawn by `seed`, and the optimiser's beginning.
+
+    Args:
+      model: the network.
+      tx: any optimiser of optax.
+      clip: what the network is to be trained on.
+
+    Raises:
+      InputError: clips that the network's pool cannot take.
+    """
+    clip_shape = (*clip.shape[:3], model.trunk.input_planes)
+    return first_state(init_variables(model, jax.random.key(seed), clip_shape), tx)
 
 
-def abstract_state(model: Classifier, tx: optax.GradientTransformation, devices: list[jax.Device]) -> TrainState:
-    """The shapes of a state's arrays, and where `replicate` puts them: what a checkpoint is restored to."""
-    shapes = jax.eval_shape(partial(_first, tx=tx), abstract_variables(model))
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=_sharding(devices)), shapes)
-
-
-def _first(variables, tx):
+def first_state(variables: dict, tx: optax.GradientTransformation) -> TrainState:
+    """The state at step 0 of training that begins with `variables`, such as those of a trained network."""
     params = variables["params"]
     return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], tx.init(params))
+
+
+def abstract_state(model: Classifier, tx: optax.GradientTransformation) -> TrainState:
+    """The shapes and types of a state's arrays, without computing any."""
+    return jax.eval_shape(partial(first_state, tx=tx), abstract_variables(model))
 
 
 def train_step(
@@ -62,31 +62,41 @@ def train_step(
     *,
     model: Classifier,
     tx: optax.GradientTransformation,
-    seed: int,
+    axis_name: str | None = None,
+    seed: int = 0,
     sync_batch_norm: bool = True,
     freeze_trunk: bool = False,
     micro_batches: int = 1,
     remat: tuple[int, ...] = (),
     dtype: str = "float32",
 ) -> tuple[TrainState, dict[str, Array]]:
-    """One SGD step on `clip` [clip, time, height, width, channel] uint8 and `label` [clip], mapped over AXIS.
+    """One step of the optimiser on the mean loss of a batch: pure, for `jax.jit`, `jax.pmap` and `jax.shard_map`.
 
-    Where clips are mixed, there is also the `other` label of each, and the `share` of the first. `stop` [1] asks for
-    the run to end.
+    Under `jax.pmap` or `jax.shard_map`, `axis_name` names the mapped axis: each device has its part of the batch, and
+    gradients, statistics and metrics are averaged over it. For example:
+
+        step = jax.jit(partial(train_step, model=model, tx=tx))
+        step = jax.pmap(partial(train_step, model=model, tx=tx, axis_name="batch"), axis_name="batch",
+                        in_axes=(None, 0), out_axes=(None, None))
 
     Args:
+      batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip]; of mixed clips also `other` and
+        `weight`, as `losses.cross_entropy` says. Whatever else is in it is left alone.
+      tx: any optimiser of optax.
+      seed: of dropout, which is drawn from (seed, step, device, micro-batch).
+      sync_batch_norm: batch statistics over all devices' clips, not each device's own.
+      freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
       micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
-        norm takes the statistics of each by itself and updates the running ones by each; dropout is drawn for each.
-      remat: stages whose blocks are computed again in the backward pass instead of being kept.
+        norm takes the statistics of each by itself and updates the running ones by each.
+      remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
 
     Returns:
-      The state; `loss` and `accuracy`, means over all devices' clips, and `stop`, how many devices ask for it. Dropout
-      is drawn from (seed, step, device, micro-batch).
+      The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it.
     """
-    stop = lax.psum(batch["stop"][0], AXIS)
-    clips = {name: values for name, values in batch.items() if name != "stop"}
-    dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), lax.axis_index(AXIS))
+    clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
+    device = lax.axis_index(axis_name) if axis_name else 0
+    dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
 
     def loss_fn(params, batch_stats, clips, key):
         logits, updated = model.apply(
@@ -95,79 +105,63 @@ def train_step(
             train=True,
             freeze_trunk=freeze_trunk,
             remat=remat,
-            axis_name=AXIS if sync_batch_norm else None,
+            axis_name=axis_name if sync_batch_norm else None,
             mutable=["batch_stats"],
             rngs={"dropout": key},
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, clips["label"])
-        if "other" in clips:
-            others = optax.softmax_cross_entropy_with_integer_labels(logits, clips["other"])
-            losses = clips["share"] * losses + (1 - clips["share"]) * others
-        metrics = {"loss": losses.mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+        metrics = {"loss": cross_entropy(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
         return metrics["loss"], (updated["batch_stats"], metrics)
 
     def part(carry, clips_and_key):
         batch_stats, sums = carry
-        gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params, batch_stats, *clips_and_key)
-        return (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics))), None
+        gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(params, batch_stats, *clips_and_key)
+        return _varying_as(batch["clip"], (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics)))), None
 
+    # Each device's own until they are averaged below: gradients are not to be summed before.
+    params, first_stats = _varying_as(batch["clip"], (state.params, state.batch_stats))
     parts = jax.tree.map(lambda x: x.reshape(micro_batches, -1, *x.shape[1:]), clips)
-    zeros = jax.tree.map(jnp.zeros_like, state.params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
+    zeros = jax.tree.map(jnp.zeros_like, params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
     keys = jax.random.split(dropout, micro_batches)
-    (batch_stats, sums), _ = lax.scan(part, (state.batch_stats, zeros), (parts, keys))
+    (batch_stats, sums), _ = lax.scan(part, _varying_as(batch["clip"], (first_stats, zeros)), (parts, keys))
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
-    gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), AXIS)
+    if axis_name:
+        gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
     updates, opt_state = tx.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics | {"stop": stop}
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
 
 def eval_step(
-    variables: dict, batch: dict[str, Array], *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
+    variables: dict,
+    batch: dict[str, Array],
+    *,
+    model: Classifier,
+    axis_name: str | None = None,
+    topk: tuple[int, ...] = TOP,
+    views_at_once: int = 0,
+    dtype: str = "float32",
 ) -> dict[str, Array]:
-    """Counts (see `metrics.count`) over all devices' videos: `clips`, `label`, `valid`; mapped over AXIS.
+    """Counts of hits at clip level and at video level (see `metrics.count`), summed over the mapped axis if any.
 
-    `stop` [1] asks for the run to end; its count is how many devices do. The other arguments are `predict_fn`'s.
+    Args:
+      batch: `clips` uint8 [video, view, time, height, width, channel], `label` int32 [video], and `valid` bool [video]:
+        videos that are not are not counted.
+      axis_name: of the mapped axis over which the videos are spread; None: there is one device.
+      topk: a video is a hit if its label is among so many of the largest logits.
+      views_at_once, dtype: as in `predict_fn`.
     """
     view_logits = predict_views(variables, batch["clips"], model=model, views_at_once=views_at_once, dtype=dtype)
     video_logits = average_views(view_logits, model=model)
-    counts = count(view_logits, video_logits, batch["label"], batch["valid"])
-    return lax.psum(counts | {"stop": batch["stop"][0]}, AXIS)
+    counts = count(view_logits, video_logits, batch["label"], batch["valid"], topk)
+    return lax.psum(counts, axis_name) if axis_name else counts
 
 
-def pmap(step, replicated, batch, *, devices: list[jax.Device], donate: bool = False, **static):
-    """`step` compiled for `devices`: the first argument whole on each, the batch split along its first axis.
+def _varying_as(like, tree):
+    """Marks arrays as each device's own where `like` is, which `jax.shard_map` tells apart and others do not."""
+    axes = jax.typeof(like).manual_axis_type.varying
 
-    Batches go in as `split_over` gives them, the replicated argument as `replicate` does. With `donate`, the latter's
-    memory is used for what comes out, so that it can go in only once.
-    """
-    mapped = jax.pmap(
-        partial(step, **static),
-        axis_name=AXIS,
-        in_axes=(None, 0),
-        out_axes=None,
-        devices=devices,
-        donate_argnums=(0,) if donate else (),
-    )
-    return mapped.lower(replicated, batch).compile(compiler_options=compiler_options(devices[0].platform))
+    def mark(x):
+        missing = axes - jax.typeof(x).manual_axis_type.varying
+        return lax.pcast(x, tuple(missing), to="varying") if missing else x
 
-
-def replicate(tree: Any, devices: list[jax.Device]) -> Any:
-    """`tree`, the same in every process, whole on each device; placed otherwise, a step would compile once more."""
-    return jax.device_put(tree, _sharding(devices))
-
-
-def split_over(batch: dict[str, Any], devices: list[jax.Device], stop: bool = False) -> dict[str, jax.Array]:
-    """This process's [batch, ...] arrays on its devices, as its rows of global [device, batch / devices, ...] arrays.
-
-    With `stop`, this process asks for the run to end. Copying to the devices goes on after this returns.
-    """
-    local = sum(device.process_index == jax.process_index() for device in devices)
-    arrays = {name: x.reshape(local, -1, *x.shape[1:]) for name, x in batch.items()}
-    arrays["stop"] = np.full((local, 1), stop, np.int32)
-    sharding = _sharding(devices, AXIS)
-    return {name: jax.make_array_from_process_local_data(sharding, x) for name, x in arrays.items()}
-
-
-def _sharding(devices, *axes):
-    return jax.sharding.NamedSharding(jax.sharding.Mesh(devices, (AXIS,)), jax.sharding.PartitionSpec(*axes))
+    return jax.tree.map(mark, tree)

@@ -143,8 +143,8 @@ def _check_same_network(path, stored, like):
         name = differing[0]
         raise InputError(
             f"the checkpoint {path} is of another network: {name} is {there.get(name, 'missing')} there and "
-            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another --workdir, or the "
-            "configuration that the run was started with"
+            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another `workdir`, or "
+            "the configuration that the run was started with"
         )
 
 

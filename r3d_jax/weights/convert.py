@@ -1,16 +1,19 @@
 """Weights of PyTorch networks and of our runs, as one file that both JAX and PyTorch can use."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
-from r3d_jax.models.pretrained import TORCHVISIONS, from_torch, layout_of, usual_layout
+from r3d_jax.video.clips import ClipSpec
+from r3d_jax.weights.converted import read_tensors, write
 from r3d_jax.weights.load import load
 from r3d_jax.weights.pth import read_pth
 from r3d_jax.weights.recognise import recognise, state_dict_of
-from r3d_jax.weights.saved import Loaded, read_tensors, write
+from r3d_jax.weights.torch_names import TORCHVISIONS, from_torch, naming_of, usual_naming
+from r3d_jax.weights.trained import TrainedNetwork
 
 # What torchvision trained its video networks with: Kinetics at 15 frames a second, half of most videos' rate.
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
@@ -59,15 +62,13 @@ def convert(
         raise InputError(
             f"mean {pixels['mean']} and std {pixels['std']} must have one value for each of {channels} channels"
         )
-    time, height, width, _ = network.clip_shape
+    given = {name: value for name, value in numbers.items() if value}
     network = network._replace(
         model=network.model.clone(**pixels),
         class_names=_class_names(classes, network),
-        clip_shape=(frames or time, crop or height, crop or width, channels),
-        stride=stride or network.stride,
-        test_size=test_size or network.test_size,
+        clip=_changed(network.clip, given),
     )
-    names = names or usual_layout(network.model)
+    names = names or usual_naming(network.model)
     write(out, network, names)
     size = out.stat().st_size / 2**20
     return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
@@ -93,16 +94,22 @@ def _read(source, model, checkpoint):
     tensors, config = state_dict_of(content)
     if model.endswith(".json"):
         model, config = "", _read_config(Path(model))
-    layout = layout_of(tensors)
-    network, found = recognise(tensors, layout, model, config)
-    if layout == "torchvision":
+    naming = naming_of(tensors)
+    network, found = recognise(tensors, naming, model, config)
+    if naming == "torchvision":
         network = network.clone(**KINETICS)
-    frames, crop, stride = CLIPS[layout]
+    frames, crop, stride = CLIPS[naming]
     if config:
         frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
-    clip_shape = (frames, crop, crop, network.trunk.input_planes)
-    loaded = Loaded(network, from_torch(tensors, network), (), clip_shape, stride, TEST_SIZE)
-    return loaded, f"{layout}'s names, {found}"
+    clip = _changed(ClipSpec(frames=frames, stride=stride, test_size=TEST_SIZE), {"crop": crop})
+    return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}"
+
+
+def _changed(clip, given):
+    """`clip` with what is `given`; its training sizes are at least the crop's."""
+    changed = replace(clip, **given)
+    low, high = (max(size, changed.crop) for size in changed.train_sizes)
+    return replace(changed, train_sizes=(low, high))
 
 
 def _read_config(path):
@@ -132,11 +139,13 @@ def _describe(network):
     count = len(network.class_names)
     nameless = network.class_names == _numbers(count)
     names = (
-        "numbered; --classes FILE names them" if nameless else f"{network.class_names[0]} ... {network.class_names[-1]}"
+        "numbered; a file of `classes` names them"
+        if nameless
+        else f"{network.class_names[0]} ... {network.class_names[-1]}"
     )
-    time, height, width, _ = network.clip_shape
+    clip, (time, height, width, _) = network.clip, network.clip.shape
     return [
         f"{parameters(network.model):,} parameters; {count} classes ({names})",
-        f"clips {time}x{height}x{width}, frame stride {network.stride}, tested at short edge {network.test_size}; "
+        f"clips {time}x{height}x{width}, frame stride {clip.stride}, tested at short edge {clip.test_size}; "
         f"mean {network.model.mean}, std {network.model.std}",
     ]

@@ -10,7 +10,6 @@ versions. Nothing in the file is run when it is read but that program.
 """
 
 import json
-import os
 import time
 import zipfile
 from functools import partial
@@ -22,10 +21,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, abstract_variables, predict_fn
-from r3d_jax.models.pretrained import usual_layout
-from r3d_jax.weights import saved
-from r3d_jax.weights.saved import Loaded, from_facts, to_facts
+from r3d_jax.files import refuse_existing, whole
+from r3d_jax.models.classifier import Classifier, abstract_variables
+from r3d_jax.models.predict import predict_fn
+from r3d_jax.weights.torch_names import usual_naming
+from r3d_jax.weights.trained import TrainedNetwork, from_facts, to_facts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 CLIPS = (
@@ -35,7 +35,7 @@ CLIPS = (
 )
 
 
-def export(network: Loaded, out: Path) -> list[str]:
+def export(network: TrainedNetwork, out: Path) -> list[str]:
     """Writes `network` to `out` and, beside it, its weights for PyTorch (*.safetensors); lines that tell of both.
 
     Raises:
@@ -44,28 +44,33 @@ def export(network: Loaded, out: Path) -> list[str]:
     if out.suffix != ".npz":
         raise InputError(f"{out} must be called *.npz, which is what it will be")
     weights_file = out.with_suffix(".safetensors")
-    for path in (out, weights_file):
-        if path.exists():
-            raise InputError(f"{path} is there already; name another file, or move it away")
-    time_, *size, channels = network.clip_shape
-    least = min(*size, network.test_size)
+    refuse_existing(out)
+    refuse_existing(weights_file)
+    clip, channels = network.clip, network.model.trunk.input_planes
+    least = min(clip.crop, clip.test_size)
     clips = jax.export.symbolic_shape(
-        f"video, view, {time_}, height, width, {channels}",
+        f"video, view, {clip.frames}, height, width, {channels}",
         constraints=("video >= 1", "view >= 1", f"height >= {least}", f"width >= {least}"),
     )
     weights = flatten_dict(jax.device_get(network.variables), sep="/")
     shapes = {name: jax.ShapeDtypeStruct(value.shape, value.dtype) for name, value in weights.items()}
     call = jax.jit(partial(_call, model=network.model))
     program = jax.export.export(call, platforms=PLATFORMS)(shapes, jax.ShapeDtypeStruct(clips, np.uint8))
-    facts = {"call": CLIPS, "least_size": least, "mean": network.mean, "std": network.std, **to_facts(network)}
+    facts = {
+        "call": CLIPS,
+        "least_size": least,
+        "mean": network.model.mean,
+        "std": network.model.std,
+        **to_facts(network),
+    }
     program_bytes = program.serialize()
     _write(out, program_bytes, json.dumps(facts), weights)
-    layout = usual_layout(network.model)
-    saved.write(weights_file, network, layout)
-    return [*_tried(out, network, len(program_bytes)), f"{weights_file}: {_size(weights_file)}, {layout}'s names"]
+    naming = usual_naming(network.model)
+    saved.write(weights_file, network, naming)
+    return [*_tried(out, network, len(program_bytes)), f"{weights_file}: {_size(weights_file)}, {naming}'s names"]
 
 
-def read(path: Path) -> Loaded:
+def read(path: Path) -> TrainedNetwork:
     """The network that `export` has written, to be run by its description, not by its program.
 
     Raises:
@@ -97,11 +102,8 @@ def _checked(weights: dict[str, np.ndarray], path: Path, model: Classifier) -> d
 
 
 def _write(path, program, facts, weights):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.tmp")
-    with unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, facts=np.array(facts), program=np.frombuffer(program, np.uint8), **weights)
-    os.replace(unfinished, path)
 
 
 def _tried(path, network, program_size):
@@ -111,7 +113,9 @@ def _tried(path, network, program_size):
         program = jax.export.deserialize(bytearray(file["program"]))
         weights = {name: file[name] for name in file.files if "/" in name}
     seconds = time.perf_counter() - start
-    clips = np.random.default_rng(0).integers(0, 256, (2, 1, *network.clip_shape), np.uint8)
+    clips = np.random.default_rng(0).integers(
+        0, 256, (2, 1, *network.clip.shape[:3], network.model.trunk.input_planes), np.uint8
+    )
     ours = jax.jit(partial(predict_fn, model=network.model))(network.variables, clips)
     pairs = zip(jax.tree.leaves(program.call(weights, clips)), jax.tree.leaves(ours))
     apart = max(float(np.abs(theirs - logits).max() / np.abs(logits).max()) for theirs, logits in pairs)

@@ -8,9 +8,9 @@ import numpy as np
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
-from r3d_jax.models.classyvision import from_classyvision
 from r3d_jax.models.presets import PRESETS
-from r3d_jax.models.pretrained import heads_of, torch_names
+from r3d_jax.weights.classyvision import from_classyvision
+from r3d_jax.weights.torch_names import heads_of, torch_names
 
 
 def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
@@ -33,12 +33,12 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
 
 
 def recognise(
-    tensors: Mapping[str, np.ndarray], layout: str, name: str, config: dict[str, Any] | None
+    tensors: Mapping[str, np.ndarray], naming: str, name: str, config: dict[str, Any] | None
 ) -> tuple[Classifier, str]:
     """The network that the tensors are of, and how it was found.
 
     Args:
-      layout: whose names the tensors have (see `models.pretrained.layout_of`).
+      naming: whose names the tensors have (see `models.pretrained.naming_of`).
       name: a preset, or empty: what the configuration says, or the one preset that fits.
       config: ClassyVision's, of the model, if there is one.
 
@@ -52,10 +52,10 @@ def recognise(
         if name not in PRESETS:
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
-    fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), layout)]
+    fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), naming)]
     if len(fitting) != 1:
         which = ", ".join(fitting) or "none of ours"
-        raise InputError(f"these weights fit {which}; name the network with --model (a preset or a ClassyVision .json)")
+        raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
     return Classifier(PRESETS[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
 
 
@@ -74,12 +74,12 @@ def _flat(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
             yield f"{prefix}{key}", value
 
 
-def _fits(tensors, model, layout):
+def _fits(tensors, model, naming):
     blocks = (re.search(r"layer\d+\.\d+\.|stage\d+-block\d+\.", name) for name in tensors)
     if len({match[0] for match in blocks if match}) != sum(model.trunk.blocks):
         return False
     found = {name: value.shape for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    expected = {name: shape for name, (_, shape) in torch_names(model, layout).items()}
-    if layout == "torchvision_2d":  # kernels to be inflated
+    expected = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
+    if naming == "torchvision_2d":  # kernels to be inflated
         expected = {name: shape if len(shape) < 5 else shape[:2] + shape[3:] for name, shape in expected.items()}
     return found == expected

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 from videos import decode_all, encode, frames_of
 
-from r3d_jax.data.builder import layout_of
-from r3d_jax.data.pixels import read_frames
-from r3d_jax.data.probe import probe
+from r3d_jax.data.builder import packet_index_of
 from r3d_jax.data.video_folder import VideoFolder
+from r3d_jax.video.pixels import read_frames
+from r3d_jax.video.probe import probe
 
 LONG = encode(frames_of(40, 64, 96), codec="libx264", container="mp4", key_every=40, b_frames=2)
 WHOLE = encode(frames_of(40, 64, 96))
@@ -27,9 +27,11 @@ def source_of(tmp_path, **files):
 def test_a_record_says_where_its_frames_are(tmp_path):
     videos = VideoFolder(**source_of(tmp_path, long=LONG)).load()
     record = videos.records[0]
-    for found, expected in zip(layout_of(record), probe(LONG)[1], strict=True):
+    for found, expected in zip(packet_index_of(record), probe(LONG)[1], strict=True):
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(read_frames(record["video"], layout_of(record), np.arange(40)), decode_all(LONG))
+    np.testing.assert_array_equal(
+        read_frames(record["video"], packet_index_of(record), np.arange(40)), decode_all(LONG)
+    )
 
 
 def test_videos_are_re_encoded_if_asked_and_the_effect_told(tmp_path, capsys):
@@ -38,8 +40,8 @@ def test_videos_are_re_encoded_if_asked_and_the_effect_told(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "re-encoded (2 videos measured): a clip of 8 frames decodes in" in printed
     assert videos.index["height"].tolist() == [32, 32] and videos.index["num_frames"].tolist() == [40, 40]
-    layout = layout_of(videos.records[0])
-    np.testing.assert_array_equal(np.flatnonzero(layout.packets[:, 2]), np.arange(0, 40, 8))
+    packet_index = packet_index_of(videos.records[0])
+    np.testing.assert_array_equal(np.flatnonzero(packet_index.packets[:, 2]), np.arange(0, 40, 8))
     assert VideoFolder(**where).load().index["height"].tolist() == [64, 64]  # a preparation of its own
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.data.builder import split_rows
 from r3d_jax.data.demo import CLASSES, PLACES, draw_video
-from r3d_jax.data.pixels import read_frames
-from r3d_jax.data.probe import probe
+from r3d_jax.data.sampling import split_rows
+from r3d_jax.video.pixels import read_frames
+from r3d_jax.video.probe import probe
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,8 +3,8 @@ from functools import partial
 import pytest
 from videos import encode, frames_of
 
-from r3d_jax.data.builder import split_rows
 from r3d_jax.data.hmdb51 import HMDB51
+from r3d_jax.data.sampling import split_rows
 
 VIDEO = encode(frames_of(6))
 CLASSES = ("brush_hair", "kick")

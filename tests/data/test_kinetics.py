@@ -3,8 +3,8 @@ from functools import partial
 import pytest
 from videos import encode, frames_of
 
-from r3d_jax.data.builder import split_rows
 from r3d_jax.data.kinetics import Kinetics
+from r3d_jax.data.sampling import split_rows
 
 VIDEO = encode(frames_of(6), codec="libx264", container="mp4")
 TITLES = "label,youtube_id,time_start,time_end,split\n"

@@ -15,7 +15,7 @@ import pytest
 from videos import encode, frames_of
 
 from r3d_jax.data import ucf101
-from r3d_jax.data.builder import split_rows
+from r3d_jax.data.sampling import split_rows
 from r3d_jax.data.ucf101 import SPLITS_ARCHIVE, UCF101, VIDEOS_ARCHIVE
 from r3d_jax.errors import InputError
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from videos import encode, frames_of
 
-from r3d_jax.data.builder import split_rows
+from r3d_jax.data.sampling import split_rows
 from r3d_jax.data.video_folder import VideoFolder, hold_out
 
 VIDEO = encode(frames_of(6))

@@ -6,7 +6,7 @@ from trunks import TINY
 from videos import encode, frames_of
 
 from r3d_jax.models.classifier import build, init_variables
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.weights.trained import TrainedNetwork
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def network():
     variables = init_variables(model, jax.random.key(0), (4, 16, 16, 3))
     # Larger weights than a head starts with, so that videos differ in their classes.
     variables["params"]["heads_0"] = jax.tree.map(lambda x: 8 * x, variables["params"]["heads_0"])
-    return Loaded(model, jax.device_get(variables), ("ride", "run", "swim"), (4, 16, 16, 3), 1, 16, views=3)
+    return TrainedNetwork(model, jax.device_get(variables), ("ride", "run", "swim"), (4, 16, 16, 3), 1, 16, views=3)
 
 
 @pytest.fixture(scope="session")

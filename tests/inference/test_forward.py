@@ -6,8 +6,9 @@ import pytest
 
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.classifier import build, init_variables, predict_views
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.predict import predict_views
+from r3d_jax.weights.trained import TrainedNetwork
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
 def test_a_videos_probabilities_are_averaged_as_the_head_says(rng, activation, total, average):
     model = build("r3d_18", 4, activation=activation, average=average)
     logits = rng.standard_normal((2, 3, 4), np.float32)
-    found = probabilities(logits, Loaded(model, {}, tuple("abcd"), (8, 16, 16, 3), 1, 16))
+    found = probabilities(logits, TrainedNetwork(model, {}, tuple("abcd"), (8, 16, 16, 3), 1, 16))
     function = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}[activation]
     expected = function(logits).mean(1) if average == "probabilities" else function(logits.mean(1))
     np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -1,9 +1,9 @@
 import numpy as np
 
-from r3d_jax.data.views import open_video_file
+from r3d_jax.cli.inputs import named_videos
 from r3d_jax.inference.forward import make_forward, probabilities
-from r3d_jax.inference.inputs import named_videos
 from r3d_jax.inference.predict import clips_of_video, predict
+from r3d_jax.video.views import open_video_file
 
 
 def alone(network, path):

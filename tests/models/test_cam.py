@@ -8,7 +8,8 @@ from shapes import unchecked_shapes
 from trunks import TINY
 
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.classifier import build, features_fn, init_variables, normalise, predict_views
+from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.predict import features_fn, normalise, predict_views
 
 LAST, FIRST = "pathway0-stage2-block0", "pathway0-stage1-block0"
 

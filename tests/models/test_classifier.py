@@ -8,17 +8,10 @@ import pytest
 from shapes import unchecked_shapes
 from trunks import TINY
 
-from r3d_jax.models.classifier import (
-    average_views,
-    build,
-    features_fn,
-    init_variables,
-    normalise,
-    predict_fn,
-    predict_views,
-)
+from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.description import from_dict, to_dict
 from r3d_jax.models.head import Head
+from r3d_jax.models.predict import average_views, features_fn, normalise, predict_fn, predict_views
 
 
 @pytest.fixture(scope="module")

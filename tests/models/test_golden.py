@@ -18,8 +18,8 @@ CASES = sorted(path.stem for pattern in ("classy_*.npz", "torchvision_*.npz") fo
 
 def same_padding(monkeypatch):
     def conv3d(x, kernel, stride, *, padding, groups):
-        layout = ("NDHWC", "DHWIO", "NDHWC")
-        return lax.conv_general_dilated(x, kernel, stride, "SAME", dimension_numbers=layout, feature_group_count=groups)
+        naming = ("NDHWC", "DHWIO", "NDHWC")
+        return lax.conv_general_dilated(x, kernel, stride, "SAME", dimension_numbers=naming, feature_group_count=groups)
 
     monkeypatch.setattr(blocks, "conv3d", conv3d)
 

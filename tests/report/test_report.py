@@ -15,7 +15,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.report import report as module
 from r3d_jax.report.charts import confusion_svg
 from r3d_jax.report.report import report
-from r3d_jax.training.record import read
+from r3d_jax.training.metrics_log import read
 
 DASH = "\N{EN DASH}"
 

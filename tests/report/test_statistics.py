@@ -6,9 +6,9 @@ from r3d_jax.report.statistics import (
     by_views,
     calibration,
     confusion,
+    proportion_of,
+    proportion_of_clips,
     rank_of,
-    share_of,
-    share_of_clips,
 )
 
 
@@ -18,31 +18,31 @@ from r3d_jax.report.statistics import (
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_intervals_are_wilsons(right, count, low, high):
-    np.testing.assert_allclose(share_of(right, count), (right / count, low, high), atol=5e-5)
-    np.testing.assert_allclose(share_of(count - right, count)[1:], (1 - high, 1 - low), atol=5e-5)
+    np.testing.assert_allclose(proportion_of(right, count), (right / count, low, high), atol=5e-5)
+    np.testing.assert_allclose(proportion_of(count - right, count)[1:], (1 - high, 1 - low), atol=5e-5)
 
 
 def test_a_share_of_nothing_is_unknown():
-    assert np.isnan(share_of(0, 0)).all()
+    assert np.isnan(proportion_of(0, 0)).all()
 
 
 def test_clips_that_are_all_alike_are_worth_one_for_each_video(rng):
     videos = rng.random(200) < 0.7
-    alike = share_of_clips(np.repeat(videos[:, None], 10, 1))
-    np.testing.assert_allclose(alike, share_of(int(videos.sum()), 200), atol=1e-3)
+    alike = proportion_of_clips(np.repeat(videos[:, None], 10, 1))
+    np.testing.assert_allclose(alike, proportion_of(int(videos.sum()), 200), atol=1e-3)
 
 
 def test_clips_that_differ_as_if_drawn_alone_are_worth_what_they_are(rng):
     clips = rng.random((400, 10)) < 0.7
-    free, naive = share_of_clips(clips), share_of(int(clips.sum()), clips.size)
+    free, naive = proportion_of_clips(clips), proportion_of(int(clips.sum()), clips.size)
     assert free.value == clips.mean()
     np.testing.assert_allclose(free.high - free.low, naive.high - naive.low, rtol=0.1)
 
 
 @pytest.mark.parametrize("hits", [np.ones((20, 10), bool), np.zeros((20, 10), bool), np.ones((1, 4), bool)])
 def test_clips_that_are_all_right_or_wrong_are_no_surer_than_videos(hits):
-    expected = share_of(int(hits[:, 0].sum()), len(hits))
-    np.testing.assert_allclose(share_of_clips(hits), expected)
+    expected = proportion_of(int(hits[:, 0].sum()), len(hits))
+    np.testing.assert_allclose(proportion_of_clips(hits), expected)
 
 
 def test_the_interval_of_clips_covers_the_truth_as_often_as_it_says(rng):
@@ -50,9 +50,9 @@ def test_the_interval_of_clips_covers_the_truth_as_often_as_it_says(rng):
     covered = naive = 0
     for _ in range(1000):
         clips = rng.random((100, 10)) < rng.beta(2, 1, (100, 1))
-        low, high = share_of_clips(clips)[1:]
+        low, high = proportion_of_clips(clips)[1:]
         covered += low <= 2 / 3 <= high
-        low, high = share_of(int(clips.sum()), clips.size)[1:]
+        low, high = proportion_of(int(clips.sum()), clips.size)[1:]
         naive += low <= 2 / 3 <= high
     assert 0.93 <= covered / 1000 <= 0.98 and naive / 1000 < 0.85
 

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r3d_jax.data.builder import split_rows
-from r3d_jax.data.pipeline import spread_over_classes
+from r3d_jax.data.sampling import split_rows, spread_over_classes
 from r3d_jax.errors import InputError
-from r3d_jax.training import task
 from r3d_jax.training.loop import run
-from r3d_jax.training.record import read
+from r3d_jax.training.metrics_log import read
 
 TINY = Path(__file__).parents[1] / "tiny.py"
 

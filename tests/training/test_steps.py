@@ -8,19 +8,11 @@ from trunks import TINY
 
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
-from r3d_jax.models.pretrained import from_torch
 from r3d_jax.training import steps
+from r3d_jax.training.devices import pmap, replicate, split_over
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import (
-    TrainState,
-    abstract_state,
-    eval_step,
-    init_state,
-    pmap,
-    replicate,
-    split_over,
-    train_step,
-)
+from r3d_jax.training.steps import TrainState, abstract_state, eval_step, init_state, train_step
+from r3d_jax.weights.torch_names import from_torch
 
 MODEL = build("r3d_18", 5, **TINY)
 TX = sgd(lambda _: 0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, decay_batch_norm=False)

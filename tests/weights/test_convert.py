@@ -15,8 +15,8 @@ from seeded import GOLDEN, case_of, tensors
 import r3d_jax
 from r3d_jax.__main__ import main as command
 from r3d_jax.models.head import ACTIVATIONS
-from r3d_jax.models.pretrained import to_torch
 from r3d_jax.weights.convert import convert, kinetics400
+from r3d_jax.weights.torch_names import to_torch
 
 CHECKPOINT = GOLDEN / "classyvision_checkpoint.torch"  # written by ClassyVision 0.7.0's own code
 ROOT = Path(__file__).parents[2]

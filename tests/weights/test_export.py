@@ -12,9 +12,9 @@ import r3d_jax
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.models.presets import PRESETS
-from r3d_jax.models.pretrained import from_torch, torch_names
 from r3d_jax.weights.export import export
-from r3d_jax.weights.saved import Loaded
+from r3d_jax.weights.torch_names import from_torch, torch_names
+from r3d_jax.weights.trained import TrainedNetwork
 
 CLIP = (4, 16, 16, 3)
 JAX_ALONE = """
@@ -36,7 +36,7 @@ def network_of(name, classes=("ride", "run", "swim"), **options):
     # Drawn without JAX, which would compile for seconds.
     names = {name: tensor(name, shape) for name, (_, shape) in torch_names(model, "classyvision").items()}
     variables = from_torch(names, model)
-    return Loaded(model, variables, classes, CLIP, 2, 20, 12.5, 7, 3)
+    return TrainedNetwork(model, variables, classes, CLIP, 2, 20, 12.5, 7, 3)
 
 
 @pytest.fixture(scope="module")

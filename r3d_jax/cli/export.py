@@ -1,0 +1,20 @@
+"""`r3d_jax export`: a network as a file that JAX alone can run."""
+
+from r3d_jax.cli.flags import add_network, path
+
+TEXT = "Writes a network as one file that JAX alone can run, with its weights for PyTorch beside it."
+
+
+def add_flags(flags) -> None:
+    """The flags of `export`."""
+    add_network(flags)
+    flags.add_argument("out", type=path, help="file to write, *.npz; beside it *.safetensors")
+
+
+def call(source, checkpoint, out) -> int:
+    """Exports, and prints what was written."""
+    from r3d_jax.weights.export import export
+    from r3d_jax.weights.load import load
+
+    print("\n".join(export(load(source, checkpoint), out)))
+    return 0

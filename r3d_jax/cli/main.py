@@ -1,0 +1,70 @@
+"""`r3d_jax COMMAND` and `python -m r3d_jax COMMAND`: finds the command's file, calls it, prints what went wrong."""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from r3d_jax.errors import InputError
+
+# Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
+COMMANDS = ("train", "check", "convert", "predict", "cam", "export", "serve")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Parses, calls, and exits with the command's status; a mistake of the user ends it with one message.
+
+    Args:
+      arguments: of the command line, the command first; None: the process's own.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    known = dict.fromkeys(COMMANDS)
+    chosen = arguments[0] if arguments and arguments[0] in known else None
+    parser = argparse.ArgumentParser(prog="r3d_jax", description="Video classification with 3-D residual networks.")
+    parser.add_argument("--version", action="version", version=f"r3d_jax {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in [chosen] if chosen else COMMANDS:
+        command = importlib.import_module(f"r3d_jax.cli.{name}")
+        flags = commands.add_parser(name, help=command.TEXT, description=command.TEXT, allow_abbrev=False)
+        command.add_flags(flags)
+        flags.set_defaults(call=command.call)
+    named = {action.dest: action.option_strings[0] for action in flags._actions if action.option_strings}
+    if chosen == "train":  # takes settings, which no parser can list
+        flags, settings = parser.parse_known_args(arguments)
+        flags.settings = settings
+    else:
+        flags = parser.parse_args(arguments)
+    flags = vars(flags)
+    guarded(flags.pop("call"), flags, named)
+
+
+def guarded(call: Callable, flags: dict[str, Any], named: dict[str, str]) -> NoReturn:
+    """Calls a command and exits with its status; what a user can put right is printed as one message.
+
+    Args:
+      call: of a command's file, with its `flags`.
+      named: {argument: flag}: the flag stands in the message where the library names the argument.
+    """
+    try:
+        sys.exit(call(**flags))
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {with_flags(str(error), named)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def with_flags(message: str, named: dict[str, str]) -> str:
+    """A message of the library with the command line's flags for the names of arguments in it."""
+    return re.sub(r"`(\w+)`", lambda found: named.get(found[1], found[0]), message)
+
+
+def _version():
+    from r3d_jax import __version__
+
+    return __version__

@@ -1,0 +1,216 @@
+"""Records to batches; the only file that touches grain. Batch k is a function of k and the seed alone."""
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Int
+
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.reading import FAILURES, open_video, pack_reason, read_or_replace, read_twice
+from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.errors import InputError
+from r3d_jax.video.clips import ClipSpec, check_clip, train_clip
+from r3d_jax.video.pixels import read_window
+from r3d_jax.video.transforms import cutter, draw_crop_window, short_edge_size
+from r3d_jax.video.views import crops_of, moments, read_views
+
+MIX = 1  # tells the generators that mix a batch from those that draw its clips
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of arrays by their number: `batches[k]` is batch k, and the same whenever and wherever it is asked for.
+
+    Attributes:
+      dataset: grain's pipeline, whose element k is batch k.
+      length: what `len` gives: of training batches those of one epoch, though their numbers go on after it; of
+        evaluation batches all.
+      names: of every video in the data set, by the rows that `failed` and `row` of a batch speak of.
+      num_videos: how many videos an epoch, or the test, is drawn from.
+    """
+
+    dataset: grain.MapDataset
+    length: int
+    names: np.ndarray
+    num_videos: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+        if not 0 <= k < len(self.dataset):
+            raise IndexError(f"no batch {k}; there are {len(self.dataset)}")
+        return self.dataset[k]
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return (self[k] for k in range(len(self)))
+
+
+def train_batches(
+    videos: VideoSet,
+    split: str | Int[np.ndarray, "video"],
+    clip: ClipSpec,
+    *,
+    fold: int = 1,
+    batch_size: int = 8,
+    seed: int = 0,
+    videos_per_epoch: int = 0,
+    strides: tuple[int, ...] = (),
+    augment: Callable | None = None,
+    mix: Callable | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> Batches:
+    """Endless training batches: `train_batches(...)[k]` is batch k, `len` of them make an epoch.
+
+    Every epoch shows its videos in a new order, one random clip each; order and clips are drawn from (seed, epoch,
+    place in the epoch).
+
+    Args:
+      videos: a prepared data set, as its builder's `load` gives it.
+      split: "train" or "test" of the `fold`, or rows of the data set's index.
+      clip: what a clip is.
+      batch_size: clips of a batch, over all processes.
+      videos_per_epoch: videos that an epoch shows; 0: all.
+      strides: first and last of the strides that are drawn, one for each clip; empty: the clip's own.
+      augment: (clip, generator) -> clip.
+      mix: (batch, one generator for each pair of clips) -> batch.
+      shard: (number of this process, how many there are): its part of every batch is all that it reads.
+
+    Returns:
+      Batches of `clip` uint8 [batch, time, crop, crop, 3] and `label` int32 [batch]; also `failed`, the row of a video
+      that could not be read and was replaced by another of its class (-1: none), and why, as `reading.reason_of_row`
+      tells of a row of `reason`. What `mix` adds comes with them.
+
+    Raises:
+      InputError: a clip that makes no sense, a fold or a split that the data set does not have.
+    """
+    check_clip(clip)
+    if batch_size < 1 or batch_size % shard[1]:
+        raise InputError(f"`batch_size` (={batch_size}) must be at least 1, and divisible by {shard[1]} processes")
+    rows = split_rows(videos, fold, split) if isinstance(split, str) else split
+    per_epoch = videos_per_epoch or len(rows)
+    steps = steps_per_epoch(per_epoch, batch_size)
+    process, processes = shard
+    local = batch_size // processes
+    first, last = strides or (clip.stride, clip.stride)
+
+    def read(video, rng):
+        stride = int(rng.integers(first, last + 1))
+        shown = moments(video, clip.frame_rate)
+        indices = shown[train_clip(len(shown), rng, frames=clip.frames, stride=stride)]
+        window = draw_crop_window(rng, sizes=clip.train_sizes, crop=clip.crop, flip=clip.flip)
+        pixels = read_window(*video, indices, window)
+        return augment(pixels, rng) if augment else pixels
+
+    def example(i: int) -> dict[str, Any]:
+        batch, member = divmod(i, local)
+        epoch, place = divmod(batch * batch_size + process * local + member, steps * batch_size)
+        row = int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
+        pixels, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
+        label = videos.index["label"][row].astype(np.int32)
+        return {"clip": pixels, "label": label, "failed": row if reason else -1, "reason": pack_reason(reason)}
+
+    def mixed(k: int, batch: dict[str, Any]) -> dict[str, Any]:
+        pairs = range(process * local // 2, (process + 1) * local // 2)
+        return mix(batch, [np.random.default_rng([seed, MIX, k, pair]) for pair in pairs])
+
+    batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
+    return Batches(batches.map_with_index(mixed) if mix else batches, steps, videos.index["name"], len(rows))
+
+
+def eval_batches(
+    videos: VideoSet,
+    split: str | Int[np.ndarray, "video"],
+    clip: ClipSpec,
+    *,
+    fold: int = 1,
+    batch_size: int = 1,
+    count: int = 0,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> Batches:
+    """Evaluation batches: every video of a split once, as its evenly spaced clips of whole frames, or of their crops.
+
+    Args:
+      videos: a prepared data set, as its builder's `load` gives it.
+      split: "train" or "test" of the `fold`, or rows of the data set's index.
+      clip: what a clip is.
+      batch_size: videos of a batch, over all processes.
+      count: videos that are tested, drawn over the classes by the `seed`; 0: all.
+      shard: (number of this process, how many there are): its part of every batch is all that it reads.
+
+    Returns:
+      Batches of `clips` uint8 [batch, view, time, height, width, 3], `label` and `row` int32 [batch], `valid`, and why
+      a video is `missing`, as `reading.reason_of_row` tells. The last batch of each frame size is filled up with videos
+      that are not `valid`, so that all batches of a size are alike; a video that cannot be read is not `valid` either.
+
+    Raises:
+      InputError: a clip that makes no sense, a fold or a split that the data set does not have.
+    """
+    check_clip(clip)
+    rows = split_rows(videos, fold, split) if isinstance(split, str) else split
+    chosen = spread_over_classes(videos.index["label"], rows, count, seed) if count else rows
+    cut = cutter(clip.crops, clip.crop)
+    process, processes = shard
+    local = batch_size // processes
+    groups = grouped_by_size(videos, chosen, batch_size, None if cut else clip.test_size)
+
+    def read(row):
+        return read_views(open_video(videos, row), clip)
+
+    def example(i: int) -> dict[str, Any]:
+        batch, member = divmod(i, local)
+        row, valid = groups[batch * batch_size + process * local + member]
+        missing = ""
+        try:
+            clips = read_twice(read, row)
+        except FAILURES as error:
+            size = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), clip.test_size)
+            clips = crops_of(np.zeros((clip.views, clip.frames, *size, 3), np.uint8), cut)
+            missing = str(error) or type(error).__name__
+        label = videos.index["label"][row].astype(np.int32)
+        packed = {"row": np.int32(row), "valid": valid and not missing, "missing": pack_reason(missing)}
+        return {"clips": clips, "label": label, **packed}
+
+    dataset = grain.MapDataset.range(len(groups) // processes).map(example).batch(local)
+    return Batches(dataset, len(dataset), videos.index["name"], len(rows))
+
+
+def read_ahead(
+    batches: Batches, *, start: int = 0, stop: int | None = None, workers: int = 2, processes: int = 0
+) -> grain.IterDataset:
+    """Iterates over batches `start` to `stop` in order while threads or processes prepare the next ones.
+
+    Threads share Python's lock, and more than two seldom help; processes take seconds to start.
+
+    Memory: the bytes of a batch times the batches that are ready or under way (as many as workers, at least two; two
+    for each process) and the one in use; and for each worker or process one video's bytes and the decoded frames of
+    one clip (in testing: of all its clips).
+
+    Args:
+      stop: the first batch that is not read; None: `len(batches)`.
+      workers: threads, one batch each; 0: the main one.
+      processes: that read in place of the threads; 0: none.
+    """
+    dataset = batches.dataset.slice(slice(start, len(batches) if stop is None else stop))
+    cv2.setNumThreads(1)  # the workers are the threads
+    if not processes:
+        ready = max(2, workers) if workers else 0
+        return dataset.to_iter_dataset(grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ready))
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # grain asks them for its own settings
+    alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
+    return alone.mp_prefetch(options, worker_init_fn=_begin_process)
+
+
+def _begin_process(*_):
+    """Ctrl-C reaches every process of a terminal's group; the one that trains decides what follows."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)

@@ -1,0 +1,75 @@
+"""Which videos stand in which batch: pure functions of the index, the seed and the epoch."""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Int
+
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.errors import InputError
+from r3d_jax.video.transforms import short_edge_size
+
+
+def split_rows(videos: VideoSet, fold: int, split: str) -> Int[np.ndarray, "video"]:
+    """Row numbers of the videos that `fold` has in `split` ("train" or "test").
+
+    Raises:
+      InputError: a fold or a split that the data set does not have, or an empty split.
+    """
+    folds = [column for column in videos.index if column.startswith("fold")]
+    if f"fold{fold}" not in folds:
+        raise InputError(f"`data.fold` (={fold}) must be from 1 to {len(folds)}, the folds of this data set")
+    if split not in ("train", "test"):
+        raise InputError(f"`split` (={split!r}) must be train or test, or an array of rows of the data set's index")
+    rows = np.flatnonzero(videos.index[f"fold{fold}"] == split)
+    if not len(rows):
+        raise InputError(f"fold {fold} has no {split} video among the {len(videos.records)} prepared; try another")
+    return rows
+
+
+def steps_per_epoch(num_videos: int, batch_size: int) -> int:
+    """Batches that show each of an epoch's videos; the last is filled up with further clips of its first videos."""
+    return -(-num_videos // batch_size)
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
+    """The order in which an epoch shows `count` videos, drawn from (seed, epoch)."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def spread_over_classes(
+    labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "row"], count: int, seed: int
+) -> Int[np.ndarray, "count"]:
+    """`count` of `rows`, drawn by the seed, a first of every class before the second of any; in rising order.
+
+    Args:
+      labels: of every video of the data set.
+    """
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    seen: dict[int, int] = {}
+    turn = []
+    for row in shuffled:
+        turn.append(seen.get(int(labels[row]), 0))
+        seen[int(labels[row])] = turn[-1] + 1
+    return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
+
+
+def grouped_by_size(
+    videos: VideoSet, rows: Int[np.ndarray, "row"], batch_size: int, short_edge: int | None
+) -> list[tuple[int, bool]]:
+    """(row, valid) pairs in which every `batch_size` in a row have frames of one size once resized.
+
+    Each group is filled up to whole batches with its last video, which is not `valid` there.
+
+    Args:
+      short_edge: that frames are resized to; None: they are all made of one size later.
+    """
+    heights, widths = videos.index["height"][rows].tolist(), videos.index["width"][rows].tolist()
+    sizes = [short_edge and short_edge_size(height, width, short_edge) for height, width in zip(heights, widths)]
+    pairs = []
+    for group in sorted(set(sizes)) if short_edge else [None]:
+        members = [row for row, its in zip(rows, sizes) if its == group]
+        pairs += [(row, True) for row in members]
+        pairs += [(members[-1], False)] * (-len(members) % batch_size)
+    return [(int(row), valid) for row, valid in pairs]

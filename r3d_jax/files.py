@@ -1,0 +1,45 @@
+"""Files that are written whole or not at all, and that never take the place of one that nobody gave up."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from r3d_jax.errors import InputError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A new, empty file beside `path`, to be filled in the `with` block; at its end it takes the place of `path`.
+
+    If the block raises, the new file is removed and `path` stays as it was. The name of the new file was free before,
+    so that nothing of the user's can be lost. Folders above `path` are made.
+
+    Raises:
+      OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    unfinished.open("xb").close()  # "x": never a file that is there already
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` as UTF-8, whole or not at all.
+
+    Raises:
+      OSError: as `whole`.
+    """
+    with whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises InputError where there is something at `path` already: results never replace what a user has."""
+    if path.exists():
+        raise InputError(f"{path} is there already; name another file, or move it away")

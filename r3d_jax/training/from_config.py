@@ -1,0 +1,145 @@
+"""From a configuration to what a run works with: each function takes it once and gives one thing."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from r3d_jax.config import Config, OptimConfig
+from r3d_jax.data.augmentation import augment, mix_pairs
+from r3d_jax.data.batches import Batches, eval_batches, train_batches
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.demo import Demo
+from r3d_jax.data.hmdb51 import HMDB51
+from r3d_jax.data.kinetics import Kinetics
+from r3d_jax.data.ucf101 import UCF101
+from r3d_jax.data.video_folder import VideoFolder
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.training import schedules
+from r3d_jax.training.optim import sgd
+from r3d_jax.training.processes import shard
+
+
+def load_videos(config: Config) -> VideoSet:
+    """The data set that the configuration names, prepared first if need be.
+
+    Raises:
+      InputError: the videos cannot be had or used, or are of one class.
+    """
+    data = config.data
+    where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
+    where |= {"short_edge": data.reencode, "key_every": data.key_every}
+    if data.name == "demo":
+        videos = Demo(data_dir=data.data_dir).load()
+    elif data.name == "video_folder":
+        videos = VideoFolder(**where, test_share=data.test_share, group=data.group, seed=data.split_seed).load()
+    else:
+        builder = {"ucf101": UCF101, "hmdb51": HMDB51, "kinetics": Kinetics}[data.name]
+        videos = builder(**where, splits=data.splits).load()
+    if len(videos.class_names) < 2:
+        raise InputError(
+            f"all videos of {data.name} are of one class ({videos.class_names[0]}), and a network learns to tell "
+            "classes apart; add videos of at least one other"
+        )
+    return videos
+
+
+def make_train_batches(config: Config, videos: VideoSet) -> Batches:
+    """The training batches of the configuration, of which each process reads its shard."""
+    train, augmented = config.train, config.augment
+    changes = {name: getattr(augmented, name) for name in ("operations", "magnitude", "erase")}
+    mixed = augmented.mixup or augmented.cutmix
+    return train_batches(
+        videos,
+        "train",
+        config.clip,
+        fold=config.data.fold,
+        batch_size=train.batch_size,
+        seed=train.seed,
+        videos_per_epoch=train.videos_per_epoch,
+        strides=tuple(augmented.strides),
+        augment=partial(augment, jitter=tuple(augmented.jitter), **changes),
+        mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix) if mixed else None,
+        shard=shard(),
+    )
+
+
+def make_eval_batches(config: Config, videos: VideoSet, num_devices: int) -> Batches:
+    """The evaluation batches of the configuration, of which each process reads its shard."""
+    return eval_batches(
+        videos,
+        "test",
+        config.clip,
+        fold=config.data.fold,
+        # Padding is masked, so testing takes any batch: the next one that the devices divide.
+        batch_size=-(-config.eval.batch_size // num_devices) * num_devices,
+        count=config.eval.videos,
+        seed=config.train.seed,
+        shard=shard(),
+    )
+
+
+def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Callable:
+    """step -> learning rate, as configured."""
+    rates = optim.learning_rates
+    schedule = {
+        "multistep": lambda: schedules.piecewise(rates, optim.milestones, epochs),
+        "step": lambda: schedules.step(rates),
+        "linear": lambda: schedules.linear(*rates),
+        "cosine": lambda: schedules.cosine(*rates),
+        "polynomial": lambda: schedules.polynomial(*rates, optim.power),
+    }[optim.schedule]()
+    in_jumps = optim.schedule in ("multistep", "step")
+    if optim.warmup_epochs:
+        warm = optim.warmup_epochs / epochs
+        rise = schedules.linear(optim.warmup_start, rates[0])
+        schedule = schedules.composite([rise, schedule], [warm, 1 - warm], [True, not in_jumps])
+    if optim.update == "epoch" or (in_jumps and not optim.warmup_epochs):
+        return schedules.by_epoch(schedule, epochs, steps_per_epoch)
+    return schedules.by_step(schedule, epochs * steps_per_epoch)
+
+
+def make_optimizer(config: Config, steps_per_epoch: int) -> tuple[optax.GradientTransformation, np.ndarray]:
+    """The configured SGD, and the learning rate of every step."""
+    optim, finetune, epochs = config.optim, config.finetune, config.train.epochs
+    schedule = make_schedule(optim, epochs, steps_per_epoch)
+    tx = sgd(
+        schedule,
+        momentum=optim.momentum,
+        nesterov=optim.nesterov,
+        weight_decay=optim.weight_decay,
+        decay_batch_norm=optim.decay_batch_norm,
+        trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
+    )
+    return tx, np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(epochs * steps_per_epoch)))
+
+
+def train_options(config: Config) -> dict[str, Any]:
+    """Further arguments of `train_step`."""
+    names = ("seed", "sync_batch_norm", "micro_batches", "dtype")
+    options = {name: getattr(config.train, name) for name in names}
+    return options | {"remat": tuple(config.train.remat), "freeze_trunk": config.finetune.freeze_trunk}
+
+
+def eval_options(config: Config) -> dict[str, Any]:
+    """Further arguments of `eval_step` and `predict_views`."""
+    return {"views_at_once": config.eval.views_at_once, "dtype": config.train.dtype}
+
+
+def check_model(config: Config, model: Classifier) -> None:
+    """Refuses what does not suit the network's pool, before any data is fetched for it.
+
+    Raises:
+      InputError: training or test clips that the network cannot take, or a stage to recompute that it does not have.
+    """
+    clip, options = config.clip, train_options(config)
+    for size, train in ((clip.crop, True), (clip.test_size, False)):
+        clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, model.trunk.input_planes), jnp.float32)
+        keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+        init = partial(model.init, train=train, freeze_trunk=options["freeze_trunk"], remat=options["remat"])
+        jax.eval_shape(init, keys, clips)

@@ -1,0 +1,70 @@
+"""What a run begins with: its network, and its variables, random or those of another network."""
+
+import jax
+
+from r3d_jax.config import Config
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier, build, options
+from r3d_jax.weights.trained import TrainedNetwork
+
+
+def make_model(config: Config, num_classes: int, source: TrainedNetwork | None) -> Classifier:
+    """The configured network; what `config.model` leaves empty is the source's, if there is one.
+
+    Raises:
+      InputError: a network that does not exist, or that is not the source's.
+    """
+    model = config.model
+    head = {"block": model.block, "pool": model.pool, "dropout": model.dropout, "average": model.average}
+    sizes = {name: getattr(model, name) for name in ("blocks", "planes", "stem_planes") if getattr(model, name)}
+    pixels = {"mean": tuple(model.mean), "std": tuple(model.std)} if model.mean else {}
+    if source is None:
+        return build(model.name or "r3d_18", num_classes, **head, **pixels, **sizes)
+    theirs = source.model
+    ours = build(model.name, num_classes, **sizes).trunk if model.name else theirs.trunk.clone(**sizes)
+    if differing := _differences(ours, theirs.trunk):
+        raise InputError(
+            f"`finetune.source` holds another network than `model.name`, `model.blocks`, `model.planes` and "
+            f"`model.stem_planes` say: {differing}; leave these empty to take the source's"
+        )
+    if pixels and (pixels["mean"], pixels["std"]) != (tuple(theirs.mean), tuple(theirs.std)):
+        raise InputError(
+            f"`finetune.source` was trained with mean {theirs.mean} and std {theirs.std}, but `model.mean` is "
+            f"{model.mean} and `model.std` {model.std}; leave these empty to take the source's"
+        )
+    return build("r3d_18", num_classes, **head).clone(trunk=theirs.trunk, mean=theirs.mean, std=theirs.std)
+
+
+def take_over(
+    fresh: dict, model: Classifier, class_names: tuple[str, ...], source: TrainedNetwork
+) -> tuple[dict, list[str]]:
+    """Variables to begin with, and lines that say what was loaded, reset and skipped.
+
+    The trunk is the source's; so is the head, where the source has one at the same block for the same classes.
+    """
+    loaded = {kind: {**tree, "trunk": source.variables[kind]["trunk"]} for kind, tree in fresh.items()}
+    last = model.trunk.block_names()[-1]
+    place = model.heads[0].block or last
+    places = [head.block or last for head in source.model.heads]
+    # Class names are of the source's first head.
+    same = places[0] == place and tuple(source.class_names) == tuple(class_names)
+    if same:
+        loaded["params"]["heads_0"] = source.variables["params"]["heads_0"]
+    skipped = [
+        f"{head.unique_id} at {block} ({head.num_classes} classes)"
+        for i, (head, block) in enumerate(zip(source.model.heads, places))
+        if not (same and i == 0)
+    ]
+    counts = [len(jax.tree.leaves(source.variables[kind]["trunk"])) for kind in ("params", "batch_stats")]
+    head = f"the head ({len(class_names)} classes at {place})"
+    return loaded, [
+        f"loaded: the trunk ({counts[0]} parameters, {counts[1]} batch statistics){f', {head}' if same else ''}",
+        f"reset: {'nothing' if same else head}",
+        f"skipped: {', '.join(skipped) or 'nothing'}",
+    ]
+
+
+def _differences(ours, theirs):
+    there = options(theirs)
+    differing = {name: here for name, here in options(ours).items() if here != there[name]}
+    return ", ".join(f"{name} {there[name]} there and {here} here" for name, here in differing.items())

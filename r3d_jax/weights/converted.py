@@ -1,0 +1,58 @@
+"""A network in one file: a PyTorch state dict as safetensors, whose header says what JAX needs to use it."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from r3d_jax.errors import InputError
+from r3d_jax.files import refuse_existing, whole
+from r3d_jax.weights.torch_names import from_torch, to_torch
+from r3d_jax.weights.trained import TrainedNetwork, from_facts, to_facts
+
+_HEADER = "r3d_jax"
+
+
+def write(path: Path, network: TrainedNetwork, naming: str) -> None:
+    """Writes `network` to `path` under tensor names of `naming` (see `torch_names.NAMINGS`), whole or not at all.
+
+    Raises:
+      InputError: a network that the naming has no names for; a file that is there already.
+    """
+    refuse_existing(path)
+    tensors = to_torch(network.variables, network.model, naming)
+    header = json.dumps(to_facts(network))
+    with whole(path) as unfinished:
+        unfinished.write_bytes(save(tensors, {"format": "pt", _HEADER: header}))  # save_file would make it private
+
+
+def read(path: Path) -> TrainedNetwork:
+    """The network in a file of `write`.
+
+    Raises:
+      InputError: a file of bare weights, or one that cannot be read.
+    """
+    tensors, header = read_tensors(path)
+    if header is None:
+        raise InputError(f"{path} holds weights alone; give them a network: python -m r3d_jax convert {path} OUT")
+    try:
+        return from_facts(path, header, partial(from_torch, tensors))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} was not written by this version: its header lacks {error}") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
+    """The tensors of a safetensors file by name, and the facts that `write` puts into its header (None: it did not).
+
+    Raises:
+      InputError: not such a file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+            return {name: file.get_tensor(name) for name in file.keys()}, header and json.loads(header)  # noqa: SIM118
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is no safetensors file that can be read ({error})") from error

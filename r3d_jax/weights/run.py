@@ -1,0 +1,209 @@
+"""The folder of a run: its configuration, class names, network and checkpoints, written and read here alone."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from r3d_jax import config as configs
+from r3d_jax.config import Config
+from r3d_jax.errors import InputError
+from r3d_jax.files import write_text
+from r3d_jax.models.classifier import Classifier, abstract_variables
+from r3d_jax.models.description import from_dict, to_dict
+from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.weights.trained import TrainedNetwork
+
+CONFIG, CLASSES, NETWORK, CHECKPOINTS = "config.json", "classes.txt", "network.json", "checkpoints"
+
+
+def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classifier) -> list[str]:
+    """Writes a run's description into the folder `run`, unless it contradicts that of a run in it.
+
+    Returns:
+      A line for each setting that differs from what the run was started with, and may.
+
+    Raises:
+      InputError: the folder holds a run with other settings or classes, or one that a script has saved.
+    """
+    lines = []
+    if (run / CONFIG).exists():
+        changed = configs.changed(read_config(run), config)
+        free = set(configs.FREE)
+        if config.optim.schedule != "multistep":
+            free.remove("train.epochs")  # on which the learning rate of every step depends
+        fixed = {name: values for name, values in changed.items() if name not in free}
+        if fixed:
+            listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
+            raise InputError(
+                f"{run} holds a run with another configuration:{listing}\n"
+                "use another `workdir`, or the values that the run was started with"
+            )
+        lines = [f"{name}: {before!r} when the run was started, {now!r} now" for name, (before, now) in changed.items()]
+    _check_same_classes(run, class_names)
+    _write(run, dataclasses.asdict(config), class_names, model)
+    return lines
+
+
+def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[str], clip: ClipSpec) -> None:
+    """Saves what a script trains as a run's folder, which `load`, `restore` and every command take.
+
+    Called again with a later state, it adds a checkpoint; the last two are kept.
+
+    Args:
+      path: the folder; it is made where there is none.
+      model: the network.
+      state: a `TrainState`.
+      class_names: in the order of the (first) head's classes.
+      clip: what the network is trained and to be tested on.
+
+    Raises:
+      InputError: not one name for each class; the folder holds a run of another network, other classes or other clips.
+    """
+    from r3d_jax.weights.checkpoint import Checkpoints  # Orbax takes a second to import
+
+    run, class_names = Path(path).expanduser(), tuple(class_names)
+    if (count := model.heads[0].num_classes) != len(class_names):
+        raise InputError(f"`class_names` has {len(class_names)} names, but the head has {count} classes")
+    check_clip(clip)
+    if (run / CONFIG).exists():
+        _check_same_classes(run, class_names)
+        if read_network(run) != model or read_clip(run) != clip:
+            raise InputError(f"{run} holds a run of another network, or with another `clip`; name another folder")
+    else:
+        _write(run, {"clip": dataclasses.asdict(clip)}, class_names, model)
+    with Checkpoints(run / CHECKPOINTS) as checkpoints:
+        checkpoints.save(state)
+
+
+def restore(path: str | Path, state: Any) -> Any:
+    """The newest state that `save` or a training run has left in a run's folder, to go on training from.
+
+    Args:
+      path: the folder.
+      state: a `TrainState` of the same network and optimiser, such as `init_state` gives; its values are not used.
+
+    Raises:
+      InputError: no checkpoint there, or one of another network or optimiser.
+    """
+    from r3d_jax.weights.checkpoint import Checkpoints
+
+    run = Path(path).expanduser()
+    if not has_begun(run):
+        raise InputError(f"no checkpoint of a run in {run}; name the folder that `save` or a training run has made")
+    with Checkpoints(run / CHECKPOINTS) as checkpoints:
+        return checkpoints.restore(state)
+
+
+def has_begun(run: Path) -> bool:
+    """Whether the folder `run` holds a checkpoint to go on from."""
+    return any(path.name.isdigit() for path in (run / CHECKPOINTS / "last").glob("*"))
+
+
+def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
+    """The network of a run's folder, with the weights of its last or its "best" checkpoint.
+
+    Raises:
+      InputError: no run there, one without such a checkpoint, or class names that are not the head's.
+    """
+    from r3d_jax.weights.checkpoint import KEPT, restore_variables
+
+    if checkpoint not in KEPT:
+        raise InputError(f"`checkpoint` (={checkpoint!r}) must be one of {', '.join(KEPT)}")
+    if missing := [name for name in (CONFIG, CLASSES, NETWORK) if not (run / name).exists()]:
+        raise InputError(f"no run in {run}: it has no {' and no '.join(missing)}; name a folder that training has made")
+    class_names, model = read_classes(run), read_network(run)
+    if (count := model.heads[0].num_classes) != len(class_names):
+        raise InputError(
+            f"{run / CLASSES} names {len(class_names)} classes, but the head has {count}; it needs one line for each, "
+            "as training has written it"
+        )
+    variables = restore_variables(run / CHECKPOINTS, abstract_variables(model), checkpoint)
+    if variables is None:
+        raise InputError(f"the run in {run} has no {checkpoint} checkpoint yet; train it first")
+    return TrainedNetwork(model, variables, class_names, read_clip(run))
+
+
+def read_config(run: Path) -> Config:
+    """The configuration of the run in the folder `run`; a field that an older version did not have takes its default.
+
+    Raises:
+      InputError: no configuration of a run of this version, or a folder of `save`, which has none.
+    """
+    sections, config = _read_sections(run), Config()
+    if saved_by_script(run):
+        raise InputError(
+            f"{run} was saved by a script, which alone knows its data and its optimiser: go on there with "
+            "r3d_jax.restore, or start another run from it with `finetune.source`"
+        )
+    for section, fields in sections.items():
+        _fill(getattr(config, section, None), fields, run)
+    return config
+
+
+def saved_by_script(run: Path) -> bool:
+    """Whether `save` has made the run's folder, which then says nothing of data and optimiser."""
+    return _read_sections(run).keys() == {"clip"}
+
+
+def read_clip(run: Path) -> ClipSpec:
+    """What the network of the run in the folder `run` sees of a video.
+
+    Raises:
+      InputError: no configuration of a run of this version.
+    """
+    clip = ClipSpec()
+    _fill(clip, _read_sections(run).get("clip", {}), run)
+    return clip
+
+
+def read_classes(run: Path) -> tuple[str, ...]:
+    """The class names of the run in the folder `run`, in the order of its head's classes."""
+    return tuple((run / CLASSES).read_text(encoding="utf-8").splitlines())
+
+
+def read_network(run: Path) -> Classifier:
+    """The network that the run's folder describes, without its weights.
+
+    Raises:
+      InputError: a description that cannot be read.
+    """
+    path = run / NETWORK
+    try:
+        return from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:  # no JSON, or a description that this version does not know
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _write(run, config, class_names, model):
+    write_text(run / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_text(run / CLASSES, "".join(f"{name}\n" for name in class_names))
+    write_text(run / NETWORK, json.dumps(to_dict(model), indent=2) + "\n")
+
+
+def _check_same_classes(run, class_names):
+    if (run / CLASSES).exists() and (there := read_classes(run)) != class_names:
+        raise InputError(
+            f"{run} holds a run with other classes ({len(there)} there, {len(class_names)} now; see {run / CLASSES}); "
+            "use another `workdir`, or the data it was started with"
+        )
+
+
+def _read_sections(run):
+    try:
+        return dict(json.loads((run / CONFIG).read_text(encoding="utf-8")).items())
+    except (ValueError, AttributeError) as error:
+        raise _no_configuration(run, error) from error
+
+
+def _fill(section, fields, run):
+    try:
+        for name, value in fields.items():
+            setattr(section, name, tuple(value) if isinstance(value, list) else value)
+    except AttributeError as error:
+        raise _no_configuration(run, error) from error
+
+
+def _no_configuration(run, error):
+    return InputError(f"{run / CONFIG} is not the configuration of a run of this version ({error})")

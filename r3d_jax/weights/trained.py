@@ -1,0 +1,71 @@
+"""A trained network in memory, and the plain facts about it that every kind of file carries."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.description import from_dict, to_dict
+from r3d_jax.video.clips import ClipSpec
+
+
+class TrainedNetwork(NamedTuple):
+    """A network with its weights, and what is needed to show it videos.
+
+    Attributes:
+      model: the module, to be called through `predict_fn(variables, clips, model=model)`.
+      variables: its `params` and `batch_stats`.
+      class_names: of the columns of its (first) head.
+      clip: what it sees of a video, in training and in testing.
+    """
+
+    model: Classifier
+    variables: dict
+    class_names: tuple[str, ...]
+    clip: ClipSpec
+
+
+def to_facts(network: TrainedNetwork) -> dict[str, Any]:
+    """Everything about `network` but its variables, as JSON can carry it; `from_facts` reads it."""
+    clip = network.clip
+    return {
+        "network": to_dict(network.model),
+        "class_names": network.class_names,
+        "clip_shape": (*clip.shape[:3], network.model.trunk.input_planes),
+        **{name: getattr(clip, name) for name in ("stride", "test_size", "frame_rate", "views", "crops")},
+        "train_sizes": clip.train_sizes,
+        "flip": clip.flip,
+    }
+
+
+def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classifier], dict]) -> TrainedNetwork:
+    """The network that `to_facts` has described.
+
+    Args:
+      path: the file that the facts are from, for messages.
+      facts: of this version or an older one, which had no `train_sizes` and no `flip`.
+      variables_of: gives the variables for the network's module.
+
+    Raises:
+      KeyError, TypeError: a fact is missing or of another kind.
+      InputError: a network that this version does not know, or not one name for each class.
+    """
+    model, class_names = from_dict(facts["network"]), tuple(facts["class_names"])
+    if (count := model.heads[0].num_classes) != len(class_names):
+        raise InputError(
+            f"{path} names {len(class_names)} classes, but its head has {count}; it needs one name for each: "
+            "convert or export the network again"
+        )
+    frames, crop, *_ = facts["clip_shape"]
+    usual = [max(crop, facts["test_size"])] * 2
+    known = {name: facts[name] for name in ("frame_rate", "views", "crops", "flip") if name in facts}
+    clip = ClipSpec(
+        frames=frames,
+        crop=crop,
+        stride=facts["stride"],
+        test_size=facts["test_size"],
+        train_sizes=tuple(facts.get("train_sizes", usual)),
+        **known,
+    )
+    return TrainedNetwork(model, variables_of(model), class_names, clip)

@@ -1,0 +1,56 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from r3d_jax.cli.table import lines
+from r3d_jax.inference.predict import Prediction, best
+
+CLASSES = ("ride, slowly", "run", "swim")
+ROWS = [
+    Prediction("a.avi", {"frames": 9}, np.array([0.25, 0.5, 0.25], np.float32)),
+    Prediction("long name.avi", {"frames": 0}, None, "not a video"),
+]
+
+
+def printed(kind, rows=ROWS, top=2, columns=0):
+    videos = [row.video for row in rows]
+    return list(lines(iter(rows), kind, CLASSES, top=top, videos=videos, columns=columns))
+
+
+def test_the_likeliest_classes_come_first_and_the_lower_of_equals():
+    assert [name for name, _ in best(ROWS[0].probabilities, CLASSES, 3)] == ["run", "ride, slowly", "swim"]
+
+
+def test_json_lines():
+    first, second = map(json.loads, printed("json"))
+    top = [{"class": "run", "probability": 0.5}, {"class": "ride, slowly", "probability": 0.25}]
+    assert first == {"video": "a.avi", "frames": 9, "top": top}
+    assert second == {"video": "long name.avi", "frames": 0, "error": "not a video"}
+
+
+def test_csv_has_as_many_cells_in_every_line():
+    titles, first, second = csv.reader(printed("csv"))
+    assert titles == ["video", "frames", "class1", "probability1", "class2", "probability2", "error"]
+    assert first == ["a.avi", "9", "run", "0.500000", "ride, slowly", "0.250000", ""]
+    assert second == ["long name.avi", "0", "", "", "", "", "not a video"]
+
+
+def test_a_table_to_read():
+    assert printed("table") == [
+        "video          1                    2",
+        "a.avi           50.0% run            25.0% ride, slowly",
+        "long name.avi  not a video",
+    ]
+
+
+@pytest.mark.parametrize("top, columns, cells", [(0, 60, 2), (0, 20, 1), (0, 0, 3), (3, 20, 3)])
+def test_a_table_shows_no_more_than_fits_unless_told(top, columns, cells):
+    assert printed("table", ROWS[:1], top, columns)[1].count("%") == cells
+
+
+def test_stretches_tell_when_they_are():
+    rows = [Prediction("a.avi", {"start": 0.0, "end": 1.5}, ROWS[0].probabilities)]
+    assert printed("table", rows, top=1)[1] == "a.avi      0.00 to     1.50 s   50.0% run"
+    assert printed("csv", rows, top=1)[0] == "video,start,end,class1,probability1,error"

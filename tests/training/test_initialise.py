@@ -1,0 +1,101 @@
+"""What a run starts from."""
+
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+
+from r3d_jax.config import Config, FinetuneConfig, ModelConfig
+from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.head import Head
+from r3d_jax.training.initialise import network, take_over
+from r3d_jax.weights.trained import TrainedNetwork
+
+TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
+KINETICS = {"mean": (0.4, 0.4, 0.4), "std": (0.2, 0.2, 0.2)}
+NAMES = ("run", "jump", "sit")
+
+
+@cache
+def source():
+    model = build("r3d_18", 3, **TINY, **KINETICS)
+    return TrainedNetwork(model, init_variables(model, jax.random.key(0), (4, 16, 16, 3)), NAMES, (4, 16, 16, 3), 1, 16)
+
+
+def configured(**model):
+    return Config(model=ModelConfig(pool=(1, 1, 1), **model), finetune=FinetuneConfig(source="there"))
+
+
+def equal(first, second):
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, first, second)))
+
+
+def test_without_a_source_empty_fields_mean_r3d_18_and_imagenet():
+    model = network(Config(), 5, None)
+    assert model == build("r3d_18", 5, pool=(1, 7, 7))
+    wide = network(Config(model=ModelConfig(planes=8, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))), 5, None)
+    assert wide.trunk.planes == 8 and wide.mean == (0.5, 0.5, 0.5)
+
+
+def test_the_network_is_the_sources_with_a_head_of_ones_own():
+    model = network(configured(dropout=0.3), 7, source())
+    assert model.trunk == source().model.trunk and (model.mean, model.std) == tuple(KINETICS.values())
+    assert model.heads == (Head(7, pool=(1, 1, 1), dropout=0.3),)
+
+
+def test_saying_what_the_source_says_is_allowed():
+    said = configured(name="r3d_18", blocks=(1, 1, 1, 1), planes=4, stem_planes=4)
+    assert network(said, 7, source()).trunk == source().model.trunk
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (
+            {"name": "r3d_34"},
+            r"holds another network .*: blocks \(1, 1, 1, 1\) there and \(3, 4, 6, 3\) here, planes 4",
+        ),
+        ({"planes": 8}, "holds another network .*: planes 4 there and 8 here; leave these empty"),
+        ({"mean": (0.5, 0.4, 0.4), "std": (0.2, 0.2, 0.2)}, r"trained with mean \(0.4, 0.4, 0.4\) .*leave these empty"),
+    ],
+)
+def test_a_network_that_is_not_the_sources_is_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        network(configured(**model), 7, source())
+
+
+def test_the_trunk_is_taken_over_and_a_head_for_other_classes_is_not():
+    there = source()
+    model = network(configured(), 5, there)
+    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    found, lines = take_over(fresh, model, ("a", "b", "c", "d", "e"), there)
+    for kind in ("params", "batch_stats"):
+        assert equal(found[kind]["trunk"], there.variables[kind]["trunk"])
+    assert equal(found["params"]["heads_0"], fresh["params"]["heads_0"])
+    assert lines == [
+        "loaded: the trunk (36 parameters, 24 batch statistics)",
+        "reset: the head (5 classes at pathway0-stage4-block0)",
+        "skipped: default_head at pathway0-stage4-block0 (3 classes)",
+    ]
+
+
+def test_a_head_for_the_same_classes_is_taken_over():
+    there = source()
+    model = network(configured(), 3, there)
+    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    found, lines = take_over(fresh, model, NAMES, there)
+    assert equal(found, there.variables)
+    assert lines[0].endswith(", the head (3 classes at pathway0-stage4-block0)")
+    assert lines[1:] == ["reset: nothing", "skipped: nothing"]
+    _, lines = take_over(fresh, model, ("run", "jump", "stand"), there)
+    assert lines[1] == "reset: the head (3 classes at pathway0-stage4-block0)"
+
+
+def test_a_head_at_another_block_is_skipped():
+    there = source()
+    model = network(configured(block="pathway0-stage3-block0"), 3, there)
+    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    _, lines = take_over(fresh, model, NAMES, there)
+    assert lines[1] == "reset: the head (3 classes at pathway0-stage3-block0)"
+    assert lines[2] == "skipped: default_head at pathway0-stage4-block0 (3 classes)"

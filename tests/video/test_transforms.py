@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from seeded import arrays_of
+
+from r3d_jax.video import transforms
+from r3d_jax.video.transforms import (
+    CropWindow,
+    as_pixels,
+    draw_crop_window,
+    resize,
+    short_edge_size,
+    ten_crops,
+    three_crops,
+)
+
+GOLDEN = arrays_of("resize")
+
+
+@pytest.mark.parametrize("size", [13, 16, 20, 36])
+def test_resizing_is_the_references(size):
+    frames, expected = GOLDEN["frames"], GOLDEN[f"short_edge_{size}"]
+    target = short_edge_size(*frames.shape[1:3], size)
+    assert target == expected.shape[1:3]
+    for frame, golden in zip(frames, expected):
+        resized = resize(frame, target)
+        np.testing.assert_allclose(resized / 255, golden, atol=2e-6)
+        assert np.abs(as_pixels(resized) - 255 * golden).max() <= 0.501
+
+
+def test_resizing_with_antialiasing_is_noticed(monkeypatch):
+    monkeypatch.setattr(transforms.cv2, "INTER_LINEAR", transforms.cv2.INTER_AREA)
+    for size in (13, 16, 20, 36):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            test_resizing_is_the_references(size)
+
+
+def test_ucf101_frames_become_128_by_170():
+    assert short_edge_size(240, 320, 128) == (128, 170)
+    assert short_edge_size(320, 240, 128) == (170, 128)
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_a_window_lies_in_the_frame_and_reaches_all_of_it(even):
+    """Of 240x320 frames at 128x170, 112x112 are 210x211 pixels, which fit from the first row and column to the last."""
+    rows, columns = zip(
+        *(
+            CropWindow(128, 112, share, share, False).box((240, 320), (128, 170), even=even)
+            for share in np.linspace(0, 1, 99)
+        )
+    )
+    for spans, edge, length in ((rows, 240, 210), (columns, 320, 210 if even else 211)):
+        assert {span.stop - span.start for span in spans} == {length}
+        starts = [span.start for span in spans]
+        assert starts == sorted(starts) and starts[0] == 0 and starts[-1] == edge - length
+        assert all(start % 2 == 0 for start in starts) or not even
+
+
+def test_a_window_of_a_frame_of_its_own_size_is_all_of_it():
+    for stored in ((112, 112), (113, 115), (1, 1)):
+        rows, columns = CropWindow(112, 112, 0.99, 0.99, False).box(stored, (112, 112))
+        assert (rows, columns) == (slice(0, stored[0]), slice(0, stored[1]))
+
+
+def test_size_place_and_flip_are_drawn():
+    windows = [draw_crop_window(np.random.default_rng(k), sizes=(40, 44), crop=36, flip=0.3) for k in range(300)]
+    assert {window.short_edge for window in windows} == set(range(40, 45)) and {window.crop for window in windows} == {
+        36
+    }
+    assert 60 < sum(window.flip for window in windows) < 120
+    for name in ("top", "left"):
+        assert np.histogram([getattr(window, name) for window in windows], 4, (0, 1))[0].min() > 50
+    assert not any(
+        draw_crop_window(np.random.default_rng(k), sizes=(40, 44), crop=36, flip=0.0).flip for k in range(20)
+    )
+
+
+def test_three_crops_go_along_the_long_edge():
+    frames = np.arange(2 * 4 * 7 * 3, dtype=np.uint8).reshape(2, 4, 7, 3)
+    crops = three_crops(frames)
+    assert crops.shape == (3, 2, 4, 4, 3)
+    for crop, left in zip(crops, (0, 1, 3)):
+        np.testing.assert_array_equal(crop, frames[:, :, left : left + 4])
+    np.testing.assert_array_equal(three_crops(frames.swapaxes(1, 2)), crops.swapaxes(2, 3))
+
+
+def test_ten_crops_are_corners_middle_and_mirror_images():
+    frames = np.arange(2 * 4 * 7 * 3, dtype=np.uint8).reshape(2, 4, 7, 3)
+    crops = ten_crops(frames, edge=2)
+    assert crops.shape == (10, 2, 2, 2, 3)
+    for crop, (top, left) in zip(crops, ((0, 0), (0, 5), (2, 0), (2, 5), (1, 2))):
+        np.testing.assert_array_equal(crop, frames[:, top : top + 2, left : left + 2])
+    np.testing.assert_array_equal(crops[5:], crops[:5, :, :, ::-1])
