@@ -1,9 +1,11 @@
 """Two virtual CPU devices, a compilation cache, shapes checked in every call, and what many tests share."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +21,6 @@ install_import_hook("r3d_jax", "shapes.typechecked")
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-from selenium import webdriver  # noqa: E402
 
 from r3d_jax.data.demo import Demo  # noqa: E402
 
@@ -38,15 +39,36 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """Where this session's data sets are prepared."""
-    return tmp_path_factory.mktemp("data")
+def shared(tmp_path_factory):
+    """A folder that all of pytest's workers see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
 @pytest.fixture(scope="session")
-def demo_videos(data_dir):
+def once(shared):
+    """A context for what one worker does while the others wait for it."""
+
+    @contextmanager
+    def locked(name):
+        with (shared / f"{name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    return locked
+
+
+@pytest.fixture(scope="session")
+def data_dir(shared):
+    """Where data sets are prepared."""
+    return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def demo_videos(data_dir, once):
     """The demo data set, drawn once."""
-    return Demo(data_dir=str(data_dir)).load()
+    with once("demo"):
+        return Demo(data_dir=str(data_dir)).load()
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +95,7 @@ def browser(tmp_path_factory):
     if not shutil.which("chromedriver"):
         assert not os.environ.get("CI"), "chromium and chromium-driver are missing"
         pytest.skip("no chromium and chromium-driver (Debian's packages)")
+    webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     quiet = (
@@ -113,9 +136,12 @@ def main():
 
 
 @pytest.fixture(scope="session")
-def tiny_run(main, data_dir, demo_videos, tmp_path_factory):
+def tiny_run(main, data_dir, demo_videos, shared, once):
     """A finished run of tests/tiny.py, to be copied: its folder and what it printed."""
-    run = tmp_path_factory.mktemp("tiny") / "run"
-    status, printed = main("--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={run}")
-    assert status == 0, printed
-    return run, printed
+    run, text = shared / "tiny" / "run", shared / "tiny.txt"
+    with once("tiny"):
+        if not text.exists():
+            status, printed = main("--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={run}")
+            assert status == 0, printed
+            text.write_text(printed)
+    return run, text.read_text()

@@ -10,12 +10,13 @@ from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
+from r3d_jax.models.own_help import OwnHelp
 
 ACTIVATIONS = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda logits: logits}
 AVERAGES = ("logits", "probabilities")
 
 
-class Head(nn.Module):
+class Head(nn.Module, metaclass=OwnHelp):
     """Average pool, dropout, linear layer at each cell, mean over the cells.
 
     Attributes:
@@ -51,7 +52,8 @@ class Head(nn.Module):
         kernel = self.param("kernel", _uniform(bound), (x.shape[-1], self.num_classes), jnp.float32)
         bias = self.param("bias", _uniform(bound), (self.num_classes,), jnp.float32)
         logits = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
-        return average(logits.astype(jnp.float32), (1, 2, 3), activation=self.activation, of=self.average)
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        return average(logits, (1, 2, 3), activation=self.activation, of=self.average)
 
     def _check(self, grid, train):
         if self.activation not in ACTIVATIONS:

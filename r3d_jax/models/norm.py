@@ -9,8 +9,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from r3d_jax.models.own_help import OwnHelp
 
-class BatchNorm(nn.Module):
+
+class BatchNorm(nn.Module, metaclass=OwnHelp):
     """Batch norm over all axes but the last (Ioffe & Szegedy, arXiv:1502.03167).
 
     As in PyTorch, a batch is normalised by its biased variance while the running variance takes the unbiased
@@ -51,7 +53,7 @@ class BatchNorm(nn.Module):
         shared = self.axis_name is not None and not self.is_initializing()
         axis_name = self.axis_name if shared else None
         devices = lax.axis_size(axis_name) if shared else 1
-        mean, var = _moments(x.astype(jnp.float32), axis_name)
+        mean, var = _moments(x.astype(jnp.promote_types(x.dtype, jnp.float32)), axis_name)
         return mean, var, devices * x.size // x.shape[-1]
 
 

@@ -3,32 +3,59 @@ import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
-from r3d_jax.data.batches import eval_batches as batches_of_views
+from r3d_jax.data.batches import eval_batches
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build, init_variables
-from r3d_jax.training.evaluation import describe, make_evaluate
+from r3d_jax.training.evaluation import describe, evaluate
+from r3d_jax.video.clips import ClipSpec
 
 SMALL = {"blocks": (1,), "temporal_kernels": ((3,),), "temporal_conv_1x1": (False,), "pool": (1, 1, 1)}
 SMALL |= {"temporal_strides": (1,), "spatial_strides": (1,), "planes": 4, "stem_planes": 4}
+CLIP = ClipSpec(frames=2, crop=16, train_sizes=(16, 16), test_size=16, views=2)
+MODEL = build("r3d_18", 3, **SMALL)
 
 
-def test_videos_that_cannot_be_read_are_missing_and_told(devices, capsys):
-    videos = video_set([encode(frames_of(8))] * 4, [0, 1, 0, 1])
+@pytest.fixture(scope="module")
+def videos():
+    return video_set([encode(frames_of(8))] * 4, [0, 1, 0, 1])
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return init_variables(MODEL, jax.random.key(0), CLIP.shape)
+
+
+def test_videos_that_cannot_be_read_are_missing_and_told(videos, variables, capsys):
     gone = videos._replace(records=[r | {"video": b"gone"} if i == 2 else r for i, r in enumerate(videos.records)])
-    model = build("r3d_18", 2, **SMALL)
-    variables = init_variables(model, jax.random.key(0), (2, 16, 16, 3))
-    views = {"batch_size": 2, "views": 2, "frames": 2, "stride": 1, "frame_rate": 0.0, "size": 16}
     summaries = []
     for each, rows in ((gone, np.arange(4)), (videos, np.array([0, 1, 3]))):
-        batches = batches_of_views(each, rows, **views)
-        evaluate = make_evaluate(model, batches, names=videos.index["name"], devices=devices, workers=1, num_classes=2)
-        summaries.append(evaluate(variables))
+        summaries.append(evaluate(MODEL, variables, eval_batches(each, rows, CLIP, batch_size=2), workers=1))
     assert summaries[0] == summaries[1] | {"missing": 1, "loss": pytest.approx(summaries[1]["loss"])}
     assert "1 test videos cannot be read and are not counted:\n  v2: " in capsys.readouterr().out
     assert "of 3 videos (1 missing); clip-level" in describe(summaries[0], 4)
 
     nothing = gone._replace(records=[record | {"video": b"gone"} for record in gone.records])
-    batches = batches_of_views(nothing, np.arange(4), **views)
-    evaluate = make_evaluate(model, batches, names=videos.index["name"], devices=devices, workers=1, num_classes=2)
     with pytest.raises(InputError, match="no test video can be read"):
-        evaluate(variables)
+        evaluate(MODEL, variables, eval_batches(nothing, np.arange(4), CLIP, batch_size=2), workers=1)
+
+
+def test_any_batch_size_counts_every_video_once_on_any_number_of_devices(videos, variables, devices):
+    found = [
+        evaluate(MODEL, variables, eval_batches(videos, np.arange(3), CLIP, batch_size=size), devices=devices[:count])
+        for size, count in ((1, 1), (1, 2), (3, 2))
+    ]
+    assert found[0]["videos"] == 3 and found[0]["clips"] == 6 and found[0]["missing"] == 0
+    for each in found[1:]:
+        assert each == found[0] | {"loss": pytest.approx(found[0]["loss"], rel=1e-5)}
+
+
+def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
+    batches = eval_batches(videos, np.arange(4), CLIP, batch_size=4)
+    summary = evaluate(MODEL, variables, batches, topk=(1, 2, 3))
+    assert {"video_top1", "video_top2", "clip_top2"} < set(summary)
+    assert "video_top3" not in summary  # of three classes, any network would have it
+    assert "top-1 " in describe(summary, 4) and "top-2 " in describe(summary, 4)
+
+
+def test_it_gives_up_when_asked(videos, variables):
+    assert evaluate(MODEL, variables, eval_batches(videos, np.arange(4), CLIP), stop=lambda: True) is None

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 
+from r3d_jax.data.reading import pack_reason
 from r3d_jax.training.failures import Failures
 
 NAMES = np.array(["a.avi", "b.avi", "c.avi"])
@@ -11,7 +12,7 @@ def batch(*failed):
     return {
         "label": np.zeros(len(failed), np.int32),
         "failed": np.array(failed),
-        "reason": np.array(["broken" if row >= 0 else "" for row in failed]),
+        "reason": np.stack([pack_reason("broken" if row >= 0 else "") for row in failed]),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a run starts from."""
+"""What a run begins with."""
 
 from functools import cache
 
@@ -9,18 +9,20 @@ import pytest
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.head import Head
-from r3d_jax.training.initialise import network, take_over
+from r3d_jax.training.initialise import make_model, take_over
+from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.trained import TrainedNetwork
 
 TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 KINETICS = {"mean": (0.4, 0.4, 0.4), "std": (0.2, 0.2, 0.2)}
 NAMES = ("run", "jump", "sit")
+CLIP = ClipSpec(frames=4, crop=16, train_sizes=(16, 16), test_size=16)
 
 
 @cache
 def source():
     model = build("r3d_18", 3, **TINY, **KINETICS)
-    return TrainedNetwork(model, init_variables(model, jax.random.key(0), (4, 16, 16, 3)), NAMES, (4, 16, 16, 3), 1, 16)
+    return TrainedNetwork(model, init_variables(model, jax.random.key(0), CLIP.shape), NAMES, CLIP)
 
 
 def configured(**model):
@@ -32,21 +34,21 @@ def equal(first, second):
 
 
 def test_without_a_source_empty_fields_mean_r3d_18_and_imagenet():
-    model = network(Config(), 5, None)
+    model = make_model(Config(), 5, None)
     assert model == build("r3d_18", 5, pool=(1, 7, 7))
-    wide = network(Config(model=ModelConfig(planes=8, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))), 5, None)
+    wide = make_model(Config(model=ModelConfig(planes=8, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))), 5, None)
     assert wide.trunk.planes == 8 and wide.mean == (0.5, 0.5, 0.5)
 
 
 def test_the_network_is_the_sources_with_a_head_of_ones_own():
-    model = network(configured(dropout=0.3), 7, source())
+    model = make_model(configured(dropout=0.3), 7, source())
     assert model.trunk == source().model.trunk and (model.mean, model.std) == tuple(KINETICS.values())
     assert model.heads == (Head(7, pool=(1, 1, 1), dropout=0.3),)
 
 
 def test_saying_what_the_source_says_is_allowed():
     said = configured(name="r3d_18", blocks=(1, 1, 1, 1), planes=4, stem_planes=4)
-    assert network(said, 7, source()).trunk == source().model.trunk
+    assert make_model(said, 7, source()).trunk == source().model.trunk
 
 
 @pytest.mark.parametrize(
@@ -62,12 +64,12 @@ def test_saying_what_the_source_says_is_allowed():
 )
 def test_a_network_that_is_not_the_sources_is_refused(model, message):
     with pytest.raises(ValueError, match=message):
-        network(configured(**model), 7, source())
+        make_model(configured(**model), 7, source())
 
 
 def test_the_trunk_is_taken_over_and_a_head_for_other_classes_is_not():
     there = source()
-    model = network(configured(), 5, there)
+    model = make_model(configured(), 5, there)
     fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
     found, lines = take_over(fresh, model, ("a", "b", "c", "d", "e"), there)
     for kind in ("params", "batch_stats"):
@@ -82,7 +84,7 @@ def test_the_trunk_is_taken_over_and_a_head_for_other_classes_is_not():
 
 def test_a_head_for_the_same_classes_is_taken_over():
     there = source()
-    model = network(configured(), 3, there)
+    model = make_model(configured(), 3, there)
     fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
     found, lines = take_over(fresh, model, NAMES, there)
     assert equal(found, there.variables)
@@ -94,7 +96,7 @@ def test_a_head_for_the_same_classes_is_taken_over():
 
 def test_a_head_at_another_block_is_skipped():
     there = source()
-    model = network(configured(block="pathway0-stage3-block0"), 3, there)
+    model = make_model(configured(block="pathway0-stage3-block0"), 3, there)
     fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
     _, lines = take_over(fresh, model, NAMES, there)
     assert lines[1] == "reset: the head (3 classes at pathway0-stage3-block0)"

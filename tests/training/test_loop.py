@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from videos import encode, frames_of
 
+from r3d_jax.config import DataConfig
 from r3d_jax.data.sampling import split_rows, spread_over_classes
 from r3d_jax.errors import InputError
+from r3d_jax.training import from_config
 from r3d_jax.training.loop import run
 from r3d_jax.training.metrics_log import read
 
@@ -38,7 +41,7 @@ def config(demo_videos, data_dir, monkeypatch):
         drawn = spread_over_classes(demo_videos.index["label"], test, config.eval.videos, seed)
         damaged = {*first[:damaged_train].tolist(), *drawn[:damaged_test].tolist()}
         videos = demo_videos._replace(records=Damaged(demo_videos.records, damaged))
-        monkeypatch.setattr(task, "load_videos", lambda _: videos)
+        monkeypatch.setattr(from_config, "load_videos", lambda _: videos)
         return config
 
     return make
@@ -55,7 +58,22 @@ def test_videos_that_cannot_be_read_are_replaced_in_training_and_missing_in_test
 
 
 def test_more_than_a_hundredth_of_them_end_the_run(config, devices, tmp_path):
-    with pytest.raises(InputError, match=r"[678] of the training videos .*, more than the share") as stopped:
+    with pytest.raises(
+        InputError, match=r"[678] of the training videos .*, more than `data.max_broken` allows"
+    ) as stopped:
         run(config(14, 0), tmp_path / "run", devices)
     assert str(stopped.value).count("\n  v_") > 5
     assert list((tmp_path / "run" / "checkpoints" / "last").iterdir())  # what was trained is kept
+
+
+def test_videos_of_one_class_are_refused_before_training(config, devices, tmp_path, monkeypatch):
+    settings = config(0, 0)
+    monkeypatch.undo()
+    one = tmp_path / "videos" / "only"
+    one.mkdir(parents=True)
+    for i in range(5):
+        (one / f"{i}.avi").write_bytes(encode(frames_of(8)))
+    settings.data = DataConfig(name="video_folder", source=str(one.parent), data_dir=str(tmp_path))
+    with pytest.raises(InputError, match=r"all videos of video_folder are of one class \(only\).*at least one other"):
+        run(settings, tmp_path / "run", devices)
+    assert not (tmp_path / "run").exists()
