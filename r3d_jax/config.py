@@ -126,7 +126,7 @@ class EvalConfig:
 
 @dataclass(slots=True)
 class Config:
-    """One run."""
+    """All settings of one run, in sections."""
 
     data: DataConfig = field(default_factory=DataConfig)
     clip: ClipSpec = field(default_factory=ClipSpec)
@@ -143,7 +143,7 @@ FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.
         "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size",
         "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
-# What goes beyond one setting's own range. `c` has the sections, and `devices`, `processes`, `parts` and `fitting`.
+# What goes beyond one setting's own range. `c` has the sections, and what `check` derives.
 RULES = (
     (lambda c: 0 < c.data.test_share < 1, "`data.test_share` (={c.data.test_share}) must be between 0 and 1"),
     (lambda c: not c.augment.strides
@@ -153,16 +153,16 @@ RULES = (
      "`augment.jitter` (={c.augment.jitter}) must be at least 0, and its last value at most 0.5"),
     (lambda c: 0 <= c.augment.erase <= 1, "`augment.erase` (={c.augment.erase}) must be a probability, from 0 to 1"),
     (lambda c: not (c.augment.mixup or c.augment.cutmix) or not c.train.batch_size // c.processes % 2,
-     "`train.batch_size` (={c.train.batch_size}) must be even in each of the {c.processes} processes: `augment.mixup` "
-     "and `augment.cutmix` mix pairs of clips"),
+     "`train.batch_size` (={c.train.batch_size}) must be even{c.in_each}: `augment.mixup` and `augment.cutmix` "
+     "mix pairs of clips"),
     *CLIP_RULES,
     (lambda c: c.model.dropout < 1, "`model.dropout` (={c.model.dropout}) must be at least 0 and below 1"),
     (lambda c: len(c.model.mean) == len(c.model.std),
      "`model.mean` (={c.model.mean}) and `model.std` (={c.model.std}) must be set together, one value for each "
      "channel"),
     (lambda c: not c.train.batch_size % c.parts,
-     "`train.batch_size` (={c.train.batch_size}) must be divisible by the {c.devices} devices, "
-     "{c.train.micro_batches} `train.micro_batches` on each; try {c.fitting}"),
+     "`train.batch_size` (={c.train.batch_size}) must be divisible by the {c.devices} devices{c.on_each}; try "
+     "{c.fitting}"),
     (lambda c: c.optim.schedule != "multistep" or len(c.optim.learning_rates) == len(c.optim.milestones) + 1,
      "`optim.learning_rates` (={c.optim.learning_rates}) must have one value more than `optim.milestones` "
      "(={c.optim.milestones})"),
@@ -188,6 +188,8 @@ def check(config: Config, devices: int, processes: int = 1) -> None:
     train, optim = config.train, config.optim
     parts = devices * train.micro_batches
     derived = {"devices": devices, "processes": processes, "parts": parts, "rates": SCHEDULES[optim.schedule] or "some"}
+    derived["in_each"] = f" in each of the {processes} processes" if processes > 1 else ""
+    derived["on_each"] = f", {train.micro_batches} `train.micro_batches` on each" if train.micro_batches > 1 else ""
     derived["fitting"] = max(parts, train.batch_size // parts * parts)
     check_rules(RULES, SimpleNamespace(**sections, **derived))
 

@@ -1,12 +1,12 @@
+import dataclasses
 import runpy
 from pathlib import Path
 
 import pytest
 
-from r3d_jax.config import Config, check, check_field, flatten, read
+from r3d_jax.config import Config, check, check_field, flatten
 from r3d_jax.errors import InputError
 from r3d_jax.video.clips import ClipSpec
-from r3d_jax.weights.converted import write
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -18,25 +18,22 @@ def changed(name, value):
     return config
 
 
-def test_the_defaults_are_sound_and_come_back_from_a_file(tmp_path):
+def test_the_defaults_are_sound_and_flatten_to_their_names():
     check(Config(), 1)
     config = changed("clip.train_sizes", (130, 150))
-    write(config, tmp_path / "config.json")
-    assert read(tmp_path / "config.json") == config
     assert flatten(config)["clip.train_sizes"] == (130, 150)
 
 
-def test_a_file_that_is_no_configuration_is_named(tmp_path):
-    for text in ("[", '{"train": {"epoch": 3}}'):
-        (tmp_path / "config.json").write_text(text)
-        with pytest.raises(InputError, match=r"config.json is not the configuration of a run of this version"):
-            read(tmp_path / "config.json")
+def test_every_setting_has_a_meaning():
+    for section in dataclasses.fields(Config):
+        for field in dataclasses.fields(section.type):
+            assert len(field.metadata["meaning"]) > 5, (section.name, field.name)
 
 
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("data.name", "ucf11", "`data.name` (='ucf11') must be one of ucf101, hmdb51, kinetics, video_folder, demo"),
+        ("data.name", "ucf11", "`data.name` (='ucf11') must be ucf101, hmdb51, kinetics, video_folder or demo"),
         ("clip.train_sizes", ("a", "b"), "`clip.train_sizes` (=('a', 'b')) must be of type tuple[int, int]"),
         ("clip.crops", 5, "`clip.crops` (=5) must be 1, 3 or 10"),
         ("clip.frame_rate", -1.0, "`clip.frame_rate` (=-1.0) must be at least 0"),
@@ -57,12 +54,24 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
         ("train.epochs", 2.5, "`train.epochs` (=2.5) must be of type int"),
         ("train.epochs", True, "`train.epochs` (=True) must be of type int"),
         ("train.sync_batch_norm", "no", "`train.sync_batch_norm` (='no') must be of type bool"),
-        ("train.batch_size", 5, "`train.batch_size` (=5) must be divisible by the 2 devices; try 4"),
-        ("train.batch_size", 1, "`train.batch_size` (=1) must be divisible by the 2 devices; try 2"),
+        (
+            "train.batch_size",
+            5,
+            "`train.batch_size` (=5) must be divisible by the 2 devices; try 4",
+        ),
+        (
+            "train.batch_size",
+            1,
+            "`train.batch_size` (=1) must be divisible by the 2 devices; try 2",
+        ),
         ("optim.learning_rates", (0.1,), "must have one value more than `optim.milestones` (=(20, 40))"),
         ("optim.milestones", (40, 20), "`optim.milestones` (=(40, 20)) must be rising epochs from 1"),
         ("optim.weight_decay", -1, "`optim.weight_decay` (=-1) must be at least 0"),
-        ("optim.schedule", "cosin", "`optim.schedule` (='cosin') must be one of multistep, step, linear, cosine"),
+        (
+            "optim.schedule",
+            "cosin",
+            "`optim.schedule` (='cosin') must be multistep, step, linear, cosine or ",
+        ),
         ("optim.schedule", "cosine", "`optim.learning_rates` (=(0.1, 0.01, 0.001)) must have 2 values for `cosine`"),
         ("optim.update", "batch", "`optim.update` (='batch') must be step or epoch"),
         ("optim.warmup_epochs", 45, "`optim.warmup_epochs` (=45) must be below `train.epochs` (=45)"),

@@ -12,7 +12,7 @@ import pytest
 from seeded import GOLDEN
 
 import r3d_jax
-from r3d_jax.data.batches import eval_batches as batches_of_views
+from r3d_jax.data.batches import eval_batches
 from r3d_jax.data.sampling import split_rows
 from r3d_jax.training.metrics_log import read
 from r3d_jax.weights.convert import convert
@@ -42,8 +42,7 @@ def test_the_demo_tells_motions_apart(demo):
 def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
     loaded = r3d_jax.load(demo[0])
     rows = split_rows(demo_videos, 1, "test")[::2]
-    views = {"views": 10, "frames": 8, "stride": 1, "size": loaded.test_size}
-    batches = batches_of_views(demo_videos, rows, batch_size=32, **views)
+    batches = eval_batches(demo_videos, rows, loaded.clip, batch_size=32)
     predict = jax.jit(partial(r3d_jax.predict_fn, model=loaded.model))
     rng = np.random.default_rng(0)
     right = {"in order": 0, "shuffled": 0}
@@ -70,13 +69,21 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
 
 
+def test_its_end_names_the_folder_and_what_to_do_next(demo):
+    run, printed = demo
+    *_, where, following = printed.splitlines()
+    assert where == f"{run}: checkpoints, metrics.jsonl, curves.png"
+    assert f"predict {run} {run}/videos; " in following and f"train --workdir {run} --mode evaluate" in following
+    assert [path.name for path in sorted((run / "videos").iterdir())] == [
+        "v_stagger_left_g05_c00.avi",
+        "v_walk_left_g05_c00.avi",
+    ]
+
+
 def test_three_lines_use_a_trained_run(demo, demo_videos):
     run, _ = demo
-    rows = split_rows(demo_videos, 1, "test")
-    batch = batches_of_views(demo_videos, rows, batch_size=4, views=10, frames=8, stride=1, size=32)[0]
-    clips = batch["clips"]
-
-    model, variables, class_names, *_ = r3d_jax.load(run)
+    model, variables, class_names, clip = r3d_jax.load(run)
+    clips = eval_batches(demo_videos, "test", clip, batch_size=4)[0]["clips"]
     predict = jax.jit(partial(r3d_jax.predict_fn, model=model))
     logits = predict(variables, clips)
 
@@ -128,7 +135,7 @@ def refused(outcome, *parts):
             "`pool` (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
         ),
         (["train"], "unknown argument 'train'"),
-        (["--mode=draw"], "value should be one of <train|clips|evaluate>"),
+        (["--mode=draw"], "invalid choice: 'draw'"),
         (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
     ],
 )
@@ -148,7 +155,7 @@ def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
     (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
     (tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"")
     flags = (f"--config.data.source={tmp_path}", f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
-    refused(main("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits=FOLDER")
+    refused(main("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits")
 
 
 def test_no_data_and_no_network_gets_one_message(main, tmp_path):
@@ -159,7 +166,7 @@ def test_no_data_and_no_network_gets_one_message(main, tmp_path):
     unrar.chmod(0o755)
     no_network = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": f"{unrar.parent}:/usr/bin:/bin"}
     outcome = main("--config=configs/ucf101.py", *flags, **no_network)
-    refused(outcome, "UCF-101 cannot be downloaded", "--config.data.source=FOLDER")
+    refused(outcome, "UCF-101 cannot be downloaded", "--config.data.source", "configs/demo.py")
 
 
 @pytest.mark.parametrize(
@@ -217,13 +224,13 @@ def test_a_source_that_is_not_there_gets_one_message(tiny, tmp_path):
 
 
 def test_a_folder_without_a_run_cannot_be_loaded(tmp_path):
-    with pytest.raises(ValueError, match=r"no run in .*; name a folder that main.py made"):
+    with pytest.raises(ValueError, match=r"no run in .*; name a folder that training has made"):
         r3d_jax.load(tmp_path)
 
 
 def test_a_run_without_a_checkpoint_cannot_be_loaded(tiny_run, tmp_path):
     shutil.copytree(tiny_run[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
-    with pytest.raises(ValueError, match="has no checkpoint yet"):
+    with pytest.raises(ValueError, match="has no last checkpoint yet"):
         r3d_jax.load(tmp_path / "run")
     with pytest.raises(ValueError, match=r"`checkpoint` .='first'. must be one of last, best"):
         r3d_jax.load(tmp_path / "run", "first")

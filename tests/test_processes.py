@@ -66,7 +66,7 @@ def test_two_processes_stopped_and_killed_end_where_one_ends(tiny_run, data_dir,
 
 
 def test_flags_that_do_not_go_together_are_refused():
-    with pytest.raises(InputError, match="need --coordinator=HOST:PORT"):
+    with pytest.raises(InputError, match="need `coordinator`, HOST:PORT"):
         connect("", 2, 0, False)
-    with pytest.raises(InputError, match=r"--processes .=2. and --process .=2."):
+    with pytest.raises(InputError, match=r"`processes` .=2. and `process` .=2."):
         connect("127.0.0.1:1", 2, 2, False)

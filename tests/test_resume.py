@@ -15,7 +15,8 @@ from r3d_jax.models.classifier import build
 from r3d_jax.training.metrics_log import read
 from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import init_state
-from r3d_jax.weights.checkpoint import Checkpoints
+from r3d_jax.video.clips import ClipSpec
+from r3d_jax.weights.run import restore
 
 ROOT = Path(__file__).parents[1]
 TOTAL = 12
@@ -24,9 +25,9 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal
 
 def final_state(workdir):
     model = build("r3d_18", 8, blocks=(1, 1, 1, 1), planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
-    tx = sgd(lambda _: 0.02, momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)
-    with Checkpoints(workdir / "checkpoints") as checkpoints:
-        return jax.device_get(checkpoints.restore(init_state(model, tx, 1, (4, 16, 16, 3))))
+    tx = sgd(lambda _: 0.02, nesterov=True)
+    clip = ClipSpec(frames=4, crop=16, train_sizes=(16, 16))
+    return jax.device_get(restore(workdir, init_state(model, tx, seed=1, clip=clip)))
 
 
 def steps_in(workdir):

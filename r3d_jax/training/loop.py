@@ -46,6 +46,7 @@ class Task(NamedTuple):
 
     @property
     def total_steps(self) -> int:
+        """Steps of all epochs that the configuration asks for."""
         return self.config.train.epochs * len(self.train)
 
 

@@ -28,7 +28,7 @@ class MetricsLog:
         self._events.close()
 
     def add(self, step: int, kind: str, **numbers: Any) -> None:
-        """One row in both."""
+        """Appends one row to the JSON lines and to the events: numbers by their names, measured at `step`."""
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
         for name, value in numbers.items():
@@ -37,7 +37,7 @@ class MetricsLog:
 
 
 def read(workdir: Path) -> list[dict[str, Any]]:
-    """The rows so far; a last line that was cut short is left out."""
+    """The rows of a run's JSON lines so far; a last line that was cut short is left out."""
     path = workdir / FILE
     rows = []
     for line in path.read_text().splitlines() if path.exists() else ():

@@ -55,7 +55,8 @@ def sgd(
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=None if decay_batch_norm else not_batch_norm),
         optax.trace(momentum, nesterov) if momentum else optax.identity(),
-        optax.scale_by_learning_rate(learning_rate),
+        # A number is a schedule too, so that the state of one can go on with the other.
+        optax.scale_by_learning_rate(learning_rate if callable(learning_rate) else lambda _: learning_rate),
         optax.identity() if trunk_factor == 1 else _scale_trunk(trunk_factor),
     )
 

@@ -1,0 +1,1 @@
+"""Files of networks: runs and their checkpoints, converted and exported files, other projects' names."""
