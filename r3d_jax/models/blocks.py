@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips, conv3d
+from r3d_jax.models.own_help import OwnHelp
 
 
 class ConvSpec(NamedTuple):
@@ -21,7 +22,7 @@ class ConvSpec(NamedTuple):
     groups: int = 1
 
 
-class Conv3D(nn.Module):
+class Conv3D(nn.Module, metaclass=OwnHelp):
     """Bias-free convolution with Kaiming-normal weights over the fan-out (arXiv:1502.01852)."""
 
     spec: ConvSpec
@@ -41,7 +42,7 @@ class Conv3D(nn.Module):
         return conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
 
 
-class Branch(nn.Module):
+class Branch(nn.Module, metaclass=OwnHelp):
     """Convolutions in a row: each followed by batch norm, with ReLU between; or, pre-activated, led by both.
 
     Attributes:
@@ -72,7 +73,7 @@ class Branch(nn.Module):
         return x
 
 
-class Block(nn.Module):
+class Block(nn.Module, metaclass=OwnHelp):
     """Residual branch plus shortcut, then a ReLU unless `closing_relu` says no."""
 
     convs: tuple[ConvSpec, ...]

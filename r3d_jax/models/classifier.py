@@ -12,13 +12,14 @@ from jaxtyping import Array, Float
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
+from r3d_jax.models.own_help import OwnHelp
 from r3d_jax.models.presets import PRESETS
 from r3d_jax.models.resnet3d import Images, ResNet3D
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, metaclass=OwnHelp):
     """A trunk and its heads.
 
     Attributes:

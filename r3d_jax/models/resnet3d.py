@@ -14,6 +14,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.blocks import Block, Branch, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.norm import BatchNorm
+from r3d_jax.models.own_help import OwnHelp
 
 RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
 SHORTCUTS = ("postactivated", "preactivated")
@@ -22,7 +23,7 @@ STEMS = ("resnext3d", "r2plus1d", "r2plus1d_7x7")
 Images = Float[Array | np.ndarray, "image height width channel"]
 
 
-class ResNet3D(nn.Module):
+class ResNet3D(nn.Module, metaclass=OwnHelp):
     """The trunk: clips in, the outputs of named blocks out.
 
     Blocks are named as in the reference: `stem-path0`, then `pathway0-stage{s}-block{b}`, stages from 1, blocks from 0;

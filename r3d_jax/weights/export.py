@@ -24,6 +24,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.files import refuse_existing, whole
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.predict import predict_fn
+from r3d_jax.weights import converted
 from r3d_jax.weights.torch_names import usual_naming
 from r3d_jax.weights.trained import TrainedNetwork, from_facts, to_facts
 
@@ -66,7 +67,7 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
     program_bytes = program.serialize()
     _write(out, program_bytes, json.dumps(facts), weights)
     naming = usual_naming(network.model)
-    saved.write(weights_file, network, naming)
+    converted.write(weights_file, network, naming)
     return [*_tried(out, network, len(program_bytes)), f"{weights_file}: {_size(weights_file)}, {naming}'s names"]
 
 
