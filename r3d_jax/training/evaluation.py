@@ -120,9 +120,8 @@ class _Example:
 
 @lru_cache(maxsize=16)
 def _compiled(example, devices, **static):
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), example.arguments)
-    example.arguments = ()  # the key stays in the cache, and its arrays would with it
-    return pmap(eval_step, *shapes, devices=list(devices), **static)
+    arguments, example.arguments = example.arguments, ()  # the key stays in the cache, and its arrays would with it
+    return pmap(eval_step, *arguments, devices=list(devices), **static)
 
 
 def _filled_up(batch, count):
