@@ -44,5 +44,5 @@ def test_an_error_is_raised_where_its_item_stands():
     found = []
     with pytest.raises(ValueError, match="item 3"):
         for item in in_order(fail, range(6), label="Failing", workers=2):
-            found.append(item)  # noqa: PERF402
+            found.append(item)
     assert found == [0, 1, 2]

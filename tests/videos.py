@@ -74,7 +74,7 @@ def audio_only():
     file = io.BytesIO()
     with av.open(file, "w", format="wav") as output:
         stream = output.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), packet_index="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
         frame.sample_rate = 8000
         output.mux(stream.encode(frame))
         output.mux(stream.encode())

@@ -91,8 +91,7 @@ def train_batches(
       InputError: a clip that makes no sense, a fold or a split that the data set does not have.
     """
     check_clip(clip)
-    if batch_size < 1 or batch_size % shard[1]:
-        raise InputError(f"`batch_size` (={batch_size}) must be at least 1, and divisible by {shard[1]} processes")
+    _check_batch_size(batch_size, shard)
     rows = split_rows(videos, fold, split) if isinstance(split, str) else split
     per_epoch = videos_per_epoch or len(rows)
     steps = steps_per_epoch(per_epoch, batch_size)
@@ -157,6 +156,7 @@ def eval_batches(
     rows = split_rows(videos, fold, split) if isinstance(split, str) else split
     chosen = spread_over_classes(videos.index["label"], rows, count, seed) if count else rows
     cut = cutter(clip.crops, clip.crop)
+    _check_batch_size(batch_size, shard)
     process, processes = shard
     local = batch_size // processes
     groups = grouped_by_size(videos, chosen, batch_size, None if cut else clip.test_size)
@@ -208,6 +208,11 @@ def read_ahead(
     alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
     return alone.mp_prefetch(options, worker_init_fn=_begin_process)
+
+
+def _check_batch_size(batch_size, shard):
+    if batch_size < 1 or batch_size % shard[1]:
+        raise InputError(f"`batch_size` (={batch_size}) must be at least 1, and divisible by {shard[1]} processes")
 
 
 def _begin_process(*_):

@@ -1,10 +1,10 @@
 """What every data set shares: the TFDS builder that stores each video once, and the index that is read back."""
 
+import logging
 import os
-import re
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,19 +12,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
+from r3d_jax.data.preparation import CUT_SHORT, prepare, report_left_out, report_short
+from r3d_jax.data.records import features_of
 from r3d_jax.errors import InputError
 from r3d_jax.parallel import in_order
-from r3d_jax.video.decode import PacketIndex
-from r3d_jax.video.probe import probe
-from r3d_jax.video.reencode import describe, effect, reencode
+from r3d_jax.video.reencode import describe
 
-MEMBERSHIP = ("none", "train", "test")
 MEASURED = 16  # re-encoded videos of which the effect is told
-CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
+# Warnings of TFDS about what is meant to be so: a variant without an entry in its registry, a folder not yet filled.
+USUAL = ("Using custom data configuration", "Variant folder %s has no ")
 
 
 class VideoFile(NamedTuple):
-    """One labelled video before it is prepared; `read` returns its bytes, `folds` holds one MEMBERSHIP a fold."""
+    """One labelled video before it is prepared.
+
+    Attributes:
+      name: that stands for the video in messages and reports.
+      label: number of its class.
+      group: number of the recording that it was cut from; videos of one group must not be torn apart by a split.
+      folds: for each fold one of `records.MEMBERSHIP`.
+      read: returns the file's bytes.
+    """
 
     name: str
     label: int
@@ -34,7 +42,14 @@ class VideoFile(NamedTuple):
 
 
 class VideoSet(NamedTuple):
-    """A prepared data set: `records[i]` holds the bytes of the video that row i of every `index` column tells of."""
+    """A prepared data set: `records[i]` holds the bytes of the video that row i of every `index` column tells of.
+
+    Attributes:
+      records: read from disk as they are asked for, with the fields of `records.features_of`.
+      index: {column: array [video]}: name, label, group, the fields of `VideoInfo`, and fold1 ... of "train", "test"
+        and "none".
+      class_names: in label order.
+    """
 
     records: Sequence[dict[str, Any]]
     index: dict[str, np.ndarray]
@@ -42,7 +57,7 @@ class VideoSet(NamedTuple):
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders. A subclass gives `folds`, `class_names` and `video_files`.
+    """Base of the builders. A subclass gives `folds`, `class_names`, `video_files` and `fingerprint`.
 
     Every video is one record of the TFDS split `videos`, whatever the number of folds; what a fold holds is a
     column. The columns other than the bytes stand a second time in `metadata.json`, the index, so that choosing
@@ -63,64 +78,82 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     folds = 1
 
     def __init__(
-        self, *, data_dir: str, variant: str, max_broken: float = 0.01, short_edge: int = 0, key_every: int = 12
+        self,
+        *,
+        variant: str,
+        data_dir: str | Path = "data",
+        max_broken: float = 0.01,
+        short_edge: int = 0,
+        key_every: int = 12,
     ):
         """Nothing is read yet.
 
         Args:
           variant: tells preparations of one data set apart.
-          max_broken: the share of videos that may fail.
-          short_edge, key_every: re-encode every video at this size, with a key frame every so many; 0: as it is.
+          data_dir: folder that prepared data sets are kept in.
+          max_broken: the share of videos, from 0 to 1, that may fail to decode and are left out then.
+          short_edge: pixels of the short edge at which every video is re-encoded; 0: its bytes are kept.
+          key_every: frames from one key frame to the next in a re-encoded video.
         """
         self.max_broken, self.short_edge, self.key_every = max_broken, short_edge, key_every
         variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
-        super().__init__(
-            data_dir=os.path.expanduser(data_dir),
-            config=tfds.core.BuilderConfig(name=variant),
-            file_format="array_record",
-        )
+        with usual_warnings_off():
+            super().__init__(
+                data_dir=os.path.expanduser(data_dir),
+                config=tfds.core.BuilderConfig(name=variant),
+                file_format="array_record",
+            )
 
     def class_names(self) -> tuple[str, ...]:
-        """Names in label order."""
+        """The names of the classes, in label order."""
         raise NotImplementedError
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
-        """Every video to be stored."""
+        """Every video that is to be stored, in the order of the rows.
+
+        Args:
+          dl_manager: downloads what the data set is made from, where that is not on disk.
+        """
         raise NotImplementedError
 
     def fingerprint(self) -> int | None:
-        """Changes when what the data set is made from does; None where that is not at hand."""
+        """A number that changes when what the data set is made from does; None where that is not at hand."""
         raise NotImplementedError
 
+    def load(self) -> VideoSet:
+        """The data set, prepared first if it is not yet.
+
+        Raises:
+          InputError: the videos cannot be found, or too many of them cannot be decoded, or they have changed since.
+          OSError: the data set cannot be read or written.
+        """
+        with usual_warnings_off():
+            if not self.is_prepared():
+                self._prepare()
+            metadata = self.info.metadata
+            if self.fingerprint() not in (None, metadata["fingerprint"]):
+                raise InputError(
+                    f"the videos or split files have changed since {self.data_dir} was prepared from them; remove that "
+                    "folder to prepare them again"
+                )
+            index = {column: np.array(values) for column, values in metadata["index"].items()}
+            return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+
+    def _prepare(self):
+        tfds.disable_progress_bar()  # its bars count files twice; the one of `in_order` tells the truth
+        try:
+            self.download_and_prepare()
+        except OSError:  # another process that prepared the same was faster
+            if not Path(self.data_dir).is_dir():
+                raise
+        for folder in Path(self.data_dir).glob("unpacked-*"):
+            shutil.rmtree(folder)
+
     def _info(self) -> tfds.core.DatasetInfo:
-        membership = tfds.features.ClassLabel(names=MEMBERSHIP)
-        features = {
-            "video": tfds.features.Text(doc="the file's bytes"),
-            "name": tfds.features.Text(),
-            "label": np.int32,
-            "group": np.int32,
-            "num_frames": np.int32,
-            "declared_frames": np.int32,
-            "frame_rate": np.float32,
-            "height": np.int32,
-            "width": np.int32,
-        }
-        # The packet_index: how to get at the frames. Beside the bytes only, not in the index.
-        features |= {
-            "packets": tfds.features.Tensor(shape=(None, 4), dtype=np.int64, encoding=tfds.features.Encoding.BYTES),
-            "seconds": tfds.features.Tensor(shape=(None,), dtype=np.float64, encoding=tfds.features.Encoding.BYTES),
-            "codec": tfds.features.Text(),
-            "tag": tfds.features.Text(),
-            "extradata": tfds.features.Text(),
-            "delay": np.int32,
-            "turn": np.int32,
-            "mirror": np.bool_,
-        }
-        features |= {f"fold{fold}": membership for fold in range(1, self.folds + 1)}
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
-            features=tfds.features.FeaturesDict(features),
+            features=features_of(self.folds),
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
@@ -132,9 +165,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
         index, left_out, effects, short = [], [], [], []
         measured = set(np.linspace(0, len(files) - 1, MEASURED).astype(int).tolist())
-        read = partial(_read, short_edge=self.short_edge, key_every=self.key_every)
-        jobs = [(file, i in measured) for i, file in enumerate(files)]
-        for file, found in zip(files, in_order(read, jobs, label="Preparing videos")):
+
+        def read(i):
+            how = {"short_edge": self.short_edge, "key_every": self.key_every, "measured": i in measured}
+            return prepare(files[i].read, **how)
+
+        for file, found in zip(files, in_order(read, range(len(files)), label="Preparing videos")):
             if isinstance(found, str):
                 left_out.append((file.name, found))
                 continue
@@ -150,9 +186,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield key, {**columns, **packet_index._asdict(), "video": data}
         if effects:
             print(describe(effects), flush=True)
-        if short:
-            print(f"{len(short)} of {len(files)} videos are cut short, and kept:{_listing(short)}", flush=True)
-        _report_left_out(left_out, len(files), self.max_broken)
+        report_short(short, len(files))
+        report_left_out(left_out, len(files), self.max_broken)
         self.info.metadata.update(
             class_names=list(self.class_names()),
             index={column: [row[column] for row in index] for column in index[0]},
@@ -166,82 +201,17 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _log_download_done(self):
         """TFDS's own lines speak of downloads and unknown sizes."""
 
-    def load(self) -> VideoSet:
-        """The data set, prepared first if it is not yet.
 
-        Raises:
-          InputError: the videos cannot be found, or too many of them cannot be decoded, or they have changed since.
-        """
-        if not self.is_prepared():
-            tfds.disable_progress_bar()  # its bars count files twice; the one of `in_order` tells the truth
-            try:
-                self.download_and_prepare()
-            except OSError:  # another process that prepared the same was faster
-                if not Path(self.data_dir).is_dir():
-                    raise
-            for folder in Path(self.data_dir).glob("unpacked-*"):
-                shutil.rmtree(folder)
-        metadata = self.info.metadata
-        if self.fingerprint() not in (None, metadata["fingerprint"]):
-            raise InputError(
-                f"the videos or split files have changed since {self.data_dir} was prepared from them; remove that "
-                "folder to prepare them again"
-            )
-        index = {column: np.array(values) for column, values in metadata["index"].items()}
-        return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+@contextmanager
+def usual_warnings_off() -> Iterator[None]:
+    """Keeps to itself, in its `with` block, what TFDS warns of whenever a `VideoBuilder` is made and prepared."""
+    logger = logging.getLogger("absl")
 
+    def unusual(record):
+        return not str(record.msg).startswith(USUAL)
 
-def packet_index_of(record: dict[str, Any]) -> PacketIndex:
-    """Where the frames are in a record's video."""
-    fields = {name: record[name] for name in PacketIndex._fields}
-    return PacketIndex(**fields | {name: fields[name].decode() for name in ("codec", "tag")})
-
-
-def variant_of(source: Path, *settings: object) -> str:
-    """A name for the preparation of `source` with `settings`, fit for a folder."""
-    place = zlib.crc32("|".join(map(str, (source, *settings))).encode())
-    return re.sub(r"[^\w.-]", "_", f"{source.name}-{place:08x}")
-
-
-def report_missing(missing: int, total: int, listing: str, folder: Path) -> None:
-    """Says how many of the `total` videos of a `listing` are not in `folder`.
-
-    Raises:
-      InputError: all of them.
-    """
-    if missing == total:
-        raise InputError(f"none of the {total:,} videos in the {listing} is in {folder}")
-    if missing:
-        print(f"{missing:,} of the {total:,} videos in the {listing} are not in {folder}", flush=True)
-
-
-def _read(job, *, short_edge, key_every):
-    """(bytes, VideoInfo, PacketIndex, Effect or None) of a file, or the reason why there is none."""
-    file, measured = job
+    logger.addFilter(unusual)
     try:
-        data = file.read()
-        info, packet_index = probe(data)
-        if not short_edge:
-            return data, info, packet_index, None
-        smaller = reencode(data, info, packet_index, short_edge=short_edge, key_every=key_every)
-        found = effect((data, info, packet_index), smaller, short_edge=short_edge) if measured else None
-        return *smaller, found
-    except (ValueError, OSError) as error:
-        return str(error)
-
-
-def _listing(rows):
-    return "".join(f"\n  {name}: {reason}" for name, reason in rows)
-
-
-def _report_left_out(left_out, total, max_broken):
-    listing = _listing(left_out)
-    if len(left_out) == total:
-        raise InputError(f"none of the {total} videos can be decoded:{listing}")
-    if len(left_out) > max_broken * total:
-        raise InputError(
-            f"{len(left_out)} of {total} videos cannot be decoded, more than the {max_broken:.0%} that "
-            f"`data.max_broken` allows; repair or remove them, or raise it:{listing}"
-        )
-    if left_out:
-        print(f"{len(left_out)} of {total} videos cannot be decoded and are left out:{listing}", flush=True)
+        yield
+    finally:
+        logger.removeFilter(unusual)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from r3d_jax.data.builder import VideoBuilder, VideoFile
 from r3d_jax.files import whole
@@ -33,10 +33,17 @@ SAMPLES = ("walk_left", "stagger_left")  # classes of which `write_samples` writ
 
 
 class Appearance(NamedTuple):
-    """What the videos of one group share: they are as alike as clips cut from one recording."""
+    """What the videos of one group share: they are as alike as clips cut from one recording.
 
-    background: np.ndarray
-    colour: np.ndarray
+    Attributes:
+      background: RGB, from 0 to 255.
+      colour: of the dot, RGB.
+      dot_radius: in pixels.
+      ring_radius: in pixels.
+    """
+
+    background: Float[np.ndarray, "height width 3"]
+    colour: Float[np.ndarray, "3"]
     dot_radius: float
     ring_radius: float
 
@@ -46,21 +53,28 @@ class Demo(VideoBuilder, skip_registration=True):
 
     name = "demo"
 
-    def __init__(self, *, data_dir: str, groups: int = 40, videos_per_group: int = 2, seed: int = 0):
-        """`groups` of each class, `videos_per_group` in each; every fifth group is for testing."""
+    def __init__(self, *, data_dir: str | Path = "data", groups: int = 40, videos_per_group: int = 2, seed: int = 0):
+        """Nothing is drawn yet.
+
+        Args:
+          data_dir: folder that prepared data sets are kept in.
+          groups: of each class; every fifth is for testing.
+          videos_per_group: how many there are of each class in a group.
+          seed: of all that is chance in the videos.
+        """
         self.groups, self.videos_per_group, self.seed = groups, videos_per_group, seed
         super().__init__(data_dir=data_dir, variant=f"{groups}x{videos_per_group}-seed{seed}")
 
     def fingerprint(self) -> int:
-        """Of what the videos are drawn from: nothing on disk."""
+        """Always 0, since the videos are drawn from nothing on disk that could change."""
         return 0
 
     def class_names(self) -> tuple[str, ...]:
-        """Gait and way, as in `walk_left`."""
+        """The eight classes by gait and way, as in `walk_left`."""
         return tuple(CLASSES)
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
-        """Every video, to be drawn when it is read."""
+        """Every video of the data set, to be drawn when it is read; nothing is downloaded."""
         del dl_manager
         return [
             VideoFile(
@@ -77,7 +91,16 @@ class Demo(VideoBuilder, skip_registration=True):
 
 
 def draw_video(name: str, seed: int, group: int, clip: int) -> bytes:
-    """One AVI file of class `name`: a pure function of its arguments."""
+    """Draws and encodes one video: the bytes of an AVI file of 32 frames of 48x60 pixels at 25 a second.
+
+    It is a pure function of its arguments.
+
+    Args:
+      name: of the class, as in `walk_left`.
+      seed: of the data set.
+      group: decides what the video looks like.
+      clip: number of the video in its class and group; decides where the dot is and the noise.
+    """
     appearance = _appearance(np.random.default_rng([seed, group]))
     order, sign = CLASSES[name]
     rng = np.random.default_rng([seed, group, clip, list(CLASSES).index(name)])
@@ -93,7 +116,16 @@ def draw_video(name: str, seed: int, group: int, clip: int) -> bytes:
 
 
 def write_samples(folder: Path) -> Path:
-    """Writes a few of the test videos into `folder`, for trying out a network that the demo has trained; returns it."""
+    """Writes a few test videos into `folder`, for trying out a network that the demo has trained.
+
+    Files that are there already are left as they are.
+
+    Returns:
+      `folder`.
+
+    Raises:
+      OSError: `folder` cannot be written to.
+    """
     for name in SAMPLES:
         path = folder / f"v_{name}_g{TEST_GROUPS:02d}_c00.avi"
         if not path.exists():

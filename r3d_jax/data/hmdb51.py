@@ -1,5 +1,6 @@
 """HMDB-51 (Kuehne et al., ICCV 2011) as a TFDS builder, from a folder with its videos and its 70/30 split files."""
 
+import os
 import re
 import zlib
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile, report_missing, variant_of
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.preparation import report_missing, variant_of
 from r3d_jax.errors import InputError
 
 HOME = "https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/"
@@ -25,29 +27,40 @@ class HMDB51(VideoBuilder, skip_registration=True):
     name = "hmdb51"
     folds = 3
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
+    def __init__(self, *, source: str | Path, splits: str | Path = "", data_dir: str | Path = "data", **preparing: Any):
         """Nothing is read yet.
 
         Args:
           source: folder that holds `<class>/*.avi`, itself or in `hmdb51_org`.
           splits: folder of `<class>_test_split1.txt` and so on, relative to `source` or not; empty: found in `source`.
-          data_dir: where prepared data sets are kept.
-          preparing: what VideoBuilder takes.
+          data_dir: folder that prepared data sets are kept in.
+          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+
+        Raises:
+          InputError: `source` is empty.
         """
         if not source:
             raise InputError(f"HMDB-51 is not downloaded: {_BY_HAND}")
-        self.source, self.splits = Path(source).expanduser().resolve(), splits
-        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), **preparing)
+        self.source, self.splits = Path(source).expanduser().resolve(), os.path.expanduser(splits)
+        super().__init__(data_dir=data_dir, variant=variant_of(self.source, self.splits), **preparing)
 
     def fingerprint(self) -> int | None:
-        """Changes whenever a video or a split file does; None where the source is gone."""
+        """A number that changes whenever a video or a split file does; None where the source is gone.
+
+        Raises:
+          InputError: the source holds no videos or no split files.
+        """
         if not self.source.is_dir():
             return None
         files = sorted(self._tree().values()) + sorted(self._splits_folder().glob("*_test_split?.txt"))
         return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files).encode())
 
     def class_names(self) -> tuple[str, ...]:
-        """The classes of the split files, in alphabetical order."""
+        """The classes that the split files are called after, in alphabetical order.
+
+        Raises:
+          InputError: there are no split files.
+        """
         return tuple(sorted({name for name, _ in self._split_files()}))
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
@@ -77,7 +90,7 @@ class HMDB51(VideoBuilder, skip_registration=True):
         for root in (self.source / "hmdb51_org", self.source):
             if tree := {f"{path.parent.name}/{path.name}": path for path in root.glob("*/*.avi")}:
                 return tree
-        raise InputError(f"no <class>/*.avi in {self.source} (data.source); {_BY_HAND}")
+        raise InputError(f"no <class>/*.avi in {self.source} (`source`); {_BY_HAND}")
 
     def _splits_folder(self):
         for folder in [self.source / self.splits] if self.splits else [self.source / SPLITS, self.source]:

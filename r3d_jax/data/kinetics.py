@@ -1,13 +1,15 @@
 """Kinetics-400, -600 and -700 (Kay et al., arXiv:1705.06950) as a TFDS builder, from clips on disk and annotations."""
 
 import csv
+import os
 import zlib
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile, report_missing, variant_of
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.preparation import report_missing, variant_of
 from r3d_jax.errors import InputError
 
 COLUMNS = {"label", "youtube_id", "time_start", "time_end"}
@@ -21,30 +23,41 @@ class Kinetics(VideoBuilder, skip_registration=True):
 
     name = "kinetics"
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
+    def __init__(self, *, source: str | Path, splits: str | Path = "", data_dir: str | Path = "data", **preparing: Any):
         """Nothing is read yet.
 
         Args:
           source: folder that holds clips, at any depth, called YOUTUBEID_000012_000022.mp4 or YOUTUBEID.mp4.
           splits: folder of the annotations `train.csv` and `val.csv` (or `validate.csv`), relative to `source` or not;
             empty: `source`. Their columns: label, youtube_id, time_start, time_end.
-          data_dir: where prepared data sets are kept.
-          preparing: what VideoBuilder takes.
+          data_dir: folder that prepared data sets are kept in.
+          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+
+        Raises:
+          InputError: `source` is empty.
         """
         if not source:
             raise InputError("Kinetics is not downloaded; name the folder of its clips as `source`")
-        self.source, self.splits = Path(source).expanduser().resolve(), splits
-        super().__init__(data_dir=data_dir, variant=variant_of(self.source, splits), **preparing)
+        self.source, self.splits = Path(source).expanduser().resolve(), os.path.expanduser(splits)
+        super().__init__(data_dir=data_dir, variant=variant_of(self.source, self.splits), **preparing)
 
     def fingerprint(self) -> int | None:
-        """Changes whenever a clip or an annotation file does; None where the source is gone."""
+        """A number that changes whenever a clip or an annotation file does; None where the source is gone.
+
+        Raises:
+          InputError: there are no annotations.
+        """
         if not self.source.is_dir():
             return None
         files = sorted([*self._clips().values(), *self._annotations()])
         return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files).encode())
 
     def class_names(self) -> tuple[str, ...]:
-        """The labels of the annotations, in alphabetical order."""
+        """The labels that the annotations give, in alphabetical order.
+
+        Raises:
+          InputError: there are no annotations, or they cannot be understood.
+        """
         return tuple(sorted({label for _, label, _ in self._rows()}))
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:

@@ -6,38 +6,52 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from r3d_jax.data.builder import VideoSet, packet_index_of
+from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.records import packet_index_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.probe import VideoInfo
 from r3d_jax.video.views import Video
 
 TRIES = 10  # videos of a class, before a clip is given up
 FAILURES = (ValueError, OSError, RuntimeError)  # of decoding, of the disk, of a damaged ArrayRecord
+REASON = 160  # bytes that a reason may have in a batch
 
 
 def open_video(videos: VideoSet, row: int) -> Video:
-    """The video of `row`. Raises one of FAILURES where its record cannot be read."""
+    """Reads one record: a video's bytes and what its preparation found out about it; no frame is decoded.
+
+    Args:
+      row: of the data set's index.
+
+    Raises:
+      OSError: the disk fails.
+      RuntimeError: the record is damaged.
+    """
     record = videos.records[int(row)]
     info = VideoInfo(*(videos.index[field][row].item() for field in VideoInfo._fields))
     return Video(record["video"], packet_index_of(record), info)
 
 
-REASON = 160  # bytes that a reason may have in a batch
-
-
 def pack_reason(reason: str) -> UInt8[np.ndarray, "byte"]:
-    """`reason` as an array of REASON bytes, so that a batch holds arrays alone and any `jax.jit` takes it."""
+    """A text as an array of REASON bytes, so that a batch holds arrays alone and any `jax.jit` takes it.
+
+    What is longer as UTF-8 is cut after the last full letter that has room.
+    """
     text = reason.encode()[:REASON].decode(errors="ignore").encode()  # no half of a letter
     return np.frombuffer(text.ljust(REASON, b"\0"), np.uint8)
 
 
 def reason_of_row(packed: UInt8[np.ndarray, "byte"]) -> str:
-    """The text that `pack_reason` has packed; empty: nothing was wrong."""
+    """Turns one row of a batch's `reason` or `missing` back into text; empty: nothing was wrong with the video."""
     return bytes(packed).rstrip(b"\0").decode()
 
 
 def read_twice(read: Callable, *arguments: Any) -> Any:
-    """`read(*arguments)`, once more where it fails: disks and networks have bad moments."""
+    """Returns `read(*arguments)`, tried once more where it fails: disks and networks have bad moments.
+
+    Raises:
+      ValueError: the second try fails too, as do an OSError or a RuntimeError; any other error is raised at once.
+    """
     try:
         return read(*arguments)
     except FAILURES:
@@ -47,9 +61,15 @@ def read_twice(read: Callable, *arguments: Any) -> Any:
 def read_or_replace(
     videos: VideoSet, rows: Int[np.ndarray, "video"], row: int, seeds: list[int], read: Callable
 ) -> tuple[Any, str]:
-    """`read(video, generator)` of `row`, or where that fails of another of the `rows` of its class, drawn by `seeds`.
+    """Reads the video of `row`, or where that fails another of its class, so that labels stay as they were drawn.
 
-    Returns what was read and why `row` could not be (empty: it could).
+    Args:
+      rows: of the data set's index; the videos that may take its place.
+      seeds: of the generator that `read` gets; those that may take its place are drawn by them too.
+      read: (Video, generator) -> what is made of it; a ValueError, OSError or RuntimeError is a failure.
+
+    Returns:
+      What was read, and why `row` could not be (empty: it could).
 
     Raises:
       InputError: none of TRIES videos of the class can be read.
@@ -61,7 +81,7 @@ def read_or_replace(
     try:
         return read_twice(read_row, row, seeds), ""
     except FAILURES as error:
-        reason = str(error)
+        reason = str(error) or type(error).__name__
     alike = rows[(videos.index["label"][rows] == videos.index["label"][row]) & (rows != row)]
     others = np.random.default_rng([*seeds, 1]).permutation(alike)[: TRIES - 1]
     for other in others:

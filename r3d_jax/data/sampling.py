@@ -18,7 +18,7 @@ def split_rows(videos: VideoSet, fold: int, split: str) -> Int[np.ndarray, "vide
     """
     folds = [column for column in videos.index if column.startswith("fold")]
     if f"fold{fold}" not in folds:
-        raise InputError(f"`data.fold` (={fold}) must be from 1 to {len(folds)}, the folds of this data set")
+        raise InputError(f"`fold` (={fold}) must be from 1 to {len(folds)}, the folds of this data set")
     if split not in ("train", "test"):
         raise InputError(f"`split` (={split!r}) must be train or test, or an array of rows of the data set's index")
     rows = np.flatnonzero(videos.index[f"fold{fold}"] == split)

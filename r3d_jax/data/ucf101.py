@@ -1,10 +1,8 @@
 """UCF-101 (Soomro, Zamir & Shah, arXiv:1212.0402) as a TFDS builder: from a folder, its archives, or a download."""
 
+import os
 import re
-import shutil
-import subprocess
 import tempfile
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 import requests
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile, report_missing, variant_of
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.preparation import report_missing, variant_of
+from r3d_jax.data.unpack import REMEDIES, can_unpack_rar, unpack_rar, unpack_zip
 from r3d_jax.errors import InputError
 
 VIDEOS_URL = "https://www.crcv.ucf.edu/datasets/human-actions/ucf101/UCF101.rar"
@@ -21,16 +21,10 @@ VIDEOS_ARCHIVE, SPLITS_ARCHIVE = VIDEOS_URL.rsplit("/", 1)[1], SPLITS_URL.rsplit
 NUM_VIDEOS = 13320
 FOLD_SIZES = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}  # train, test
 
-UNRAR = {
-    "unrar": ("x", "-inul", "{archive}", "{folder}/"),
-    "unar": ("-quiet", "-output-directory", "{folder}", "{archive}"),
-    "bsdtar": ("-xf", "{archive}", "-C", "{folder}"),
-    "7z": ("x", "-bso0", "-o{folder}", "{archive}"),
-}
-
+_TRY = "to try things out, the demo data set needs nothing (configs/demo.py)"
 _BY_HAND = (
     f"put {VIDEOS_ARCHIVE} ({VIDEOS_URL}) and {SPLITS_ARCHIVE} ({SPLITS_URL}) into one folder, unpacked or not, "
-    "and name that folder as `source`; to try things out, the demo data set needs nothing (configs/demo.py)"
+    f"and name that folder as `source`; {_TRY}"
 )
 
 
@@ -40,23 +34,25 @@ class UCF101(VideoBuilder, skip_registration=True):
     name = "ucf101"
     folds = 3
 
-    def __init__(self, *, source: str, splits: str = "", data_dir: str, **preparing: Any):
+    def __init__(
+        self, *, source: str | Path = "", splits: str | Path = "", data_dir: str | Path = "data", **preparing: Any
+    ):
         """Nothing is read yet.
 
         Args:
           source: folder that holds `UCF-101/<class>/*.avi` (or the class folders themselves) or UCF101.rar; empty:
             everything is downloaded.
           splits: folder of the split files, relative to `source` or not; empty: found in `source`, unpacked or zipped.
-          data_dir: where prepared data sets are kept.
-          preparing: what VideoBuilder takes.
+          data_dir: folder that prepared data sets are kept in.
+          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
         """
         self.source = Path(source).expanduser().resolve() if source else None
-        self.splits = splits
-        variant = variant_of(self.source, splits) if self.source else "download"
+        self.splits = os.path.expanduser(splits)
+        variant = variant_of(self.source, self.splits) if self.source else "download"
         super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
     def fingerprint(self) -> int | None:
-        """Changes whenever a video or a split file in the source folder does; None where there is no such folder."""
+        """A number that changes whenever a video or a split file of the source does; None where the source is gone."""
         if not self.source or not self.source.is_dir():
             return None
         root, splits = _video_root(self.source), _splits_folder(self.source, self.splits)
@@ -69,13 +65,14 @@ class UCF101(VideoBuilder, skip_registration=True):
 
         Raises:
           InputError: videos or split files are missing and cannot be had, or contradict each other.
+          OSError: the disk is full, or cannot be written to.
         """
         videos, splits = self._sources(dl_manager)
         self._class_names = _read_classes(splits)
         return _match(self._class_names, _read_folds(splits), videos)
 
     def class_names(self) -> tuple[str, ...]:
-        """The 101 names of classInd.txt in its order (known once the split files are read)."""
+        """The 101 names of classInd.txt, in its order; they are known once `video_files` has read the split files."""
         return self._class_names
 
     def _sources(self, dl_manager):
@@ -83,31 +80,44 @@ class UCF101(VideoBuilder, skip_registration=True):
         if self.source is None:
             _need_unrar()
             videos, splits = _download(dl_manager)
-            return _video_root(self._unpack(_unrar, videos)), _splits_folder(self._unpack(_unzip, splits))
+            return self._unpack_videos(videos), self._unpack_splits(splits)
         if not self.source.is_dir():
-            raise InputError(f"no folder {self.source} (data.source); {_BY_HAND}")
+            raise InputError(f"no folder {self.source} (`source`); {_BY_HAND}")
         videos, splits = _video_root(self.source), _splits_folder(self.source, self.splits)
         if not splits:
             if self.splits or not (self.source / SPLITS_ARCHIVE).exists():
                 raise InputError(
                     f"no split files (classInd.txt, trainlist01.txt ...) in {self.source / self.splits}; put "
                     f"{SPLITS_ARCHIVE} ({SPLITS_URL}) into {self.source}, unpacked or not, or name their folder "
-                    "as `splits`"
+                    f"as `splits`; {_TRY}"
                 )
-            splits = _splits_folder(self._unpack(_unzip, self.source / SPLITS_ARCHIVE))
+            splits = self._unpack_splits(self.source / SPLITS_ARCHIVE)
         if not videos:
             if not (self.source / VIDEOS_ARCHIVE).exists():
                 raise InputError(f"no UCF-101/<class>/*.avi and no {VIDEOS_ARCHIVE} in {self.source}; {_BY_HAND}")
             _need_unrar()
-            videos = _video_root(self._unpack(_unrar, self.source / VIDEOS_ARCHIVE))
+            videos = self._unpack_videos(self.source / VIDEOS_ARCHIVE)
         return videos, splits
 
-    def _unpack(self, unpack, archive):
+    def _unpack_videos(self, archive):
+        return self._unpack(archive, unpack_rar, _video_root, "<class>/*.avi", VIDEOS_URL)
+
+    def _unpack_splits(self, archive):
+        return self._unpack(archive, unpack_zip, _splits_folder, "classInd.txt", SPLITS_URL)
+
+    def _unpack(self, archive, unpack, find, wanted, url):
         """Unpacks into the data set's own unfinished folder, which TFDS removes or renames; never into the source."""
         folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=self.data_dir))
         print(f"Unpacking {archive}", flush=True)
-        unpack(archive, folder)
-        return folder
+        remedy = f"fetch it again from {url}, or unpack it yourself next to it; {_TRY}"
+        try:
+            unpack(archive, folder)
+        except ValueError as error:
+            raise InputError(f"cannot unpack {archive} ({error}); {remedy}") from error
+        found = find(folder)
+        if not found:
+            raise InputError(f"no {wanted} in {archive}; {remedy}")
+        return found
 
 
 def _video_root(source):
@@ -132,31 +142,10 @@ def _download(dl_manager):
 
 
 def _need_unrar():
-    if not any(shutil.which(program) for program in UNRAR):
+    if not can_unpack_rar():
         raise InputError(
-            f"{VIDEOS_ARCHIVE} needs a program that unpacks RAR, and none of {', '.join(UNRAR)} is installed; install "
-            "one (Debian: apt install unar; macOS: brew install unar), or unpack the archive yourself next to it"
+            f"nothing here unpacks {VIDEOS_ARCHIVE}: {REMEDIES}, or unpack the archive yourself next to it; {_TRY}"
         )
-
-
-def _unrar(archive, folder):
-    program = next(program for program in UNRAR if shutil.which(program))
-    command = [program, *(word.format(archive=archive, folder=folder) for word in UNRAR[program])]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode or not _video_root(folder):
-        raise InputError(
-            f"{program} could not unpack {archive} ({_first_line(done.stderr) or 'no .avi file in it'}); fetch it "
-            f"again from {VIDEOS_URL}, or unpack it yourself next to it"
-        )
-
-
-def _unzip(archive, folder):
-    try:
-        zipfile.ZipFile(archive).extractall(folder)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"cannot unpack {archive} ({error}); fetch it again from {SPLITS_URL}") from error
-    if not _splits_folder(folder):
-        raise InputError(f"no classInd.txt in {archive}; fetch it again from {SPLITS_URL}")
 
 
 def _read_classes(splits):
@@ -176,7 +165,7 @@ def _read_folds(splits):
         for member in ("train", "test"):
             path = splits / f"{member}list{fold:02d}.txt"
             if not path.exists():
-                raise InputError(f"no {path.name} in {splits}; fetch the split files again from {SPLITS_URL}")
+                raise InputError(f"no {path.name} in {splits}; fetch the split files again from {SPLITS_URL}; {_TRY}")
             for line in path.read_text().splitlines():
                 if not line.strip():
                     continue

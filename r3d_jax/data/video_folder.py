@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile, variant_of
+from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.preparation import variant_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.folder import SUFFIXES
 
@@ -19,7 +20,14 @@ TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 class Entry(NamedTuple):
-    """One video of the source: `class/file` or its path in a table, and "train", "test" or "" where nothing is said."""
+    """One video of the source.
+
+    Attributes:
+      name: `class/file`, or the path as a table gives it.
+      path: of the file.
+      label: the name of its class.
+      split: "train" or "test"; empty where the source does not say.
+    """
 
     name: str
     path: Path
@@ -28,24 +36,34 @@ class Entry(NamedTuple):
 
 
 class VideoFolder(VideoBuilder, skip_registration=True):
-    """Videos of one's own, in one fold."""
+    """A user's own videos in one fold: what is for testing is told by the source, or drawn from each class."""
 
     name = "video_folder"
 
     def __init__(
-        self, *, source: str, data_dir: str, test_share: float = 0.2, group: str = "", seed: int = 0, **preparing: Any
+        self,
+        *,
+        source: str | Path,
+        data_dir: str | Path = "data",
+        test_share: float = 0.2,
+        group: str = "",
+        seed: int = 0,
+        **preparing: Any,
     ):
         """Nothing is read yet.
 
         Args:
           source: a folder of class folders, or of `train` and `test` with class folders in them, or a .csv or .tsv of
             path and label (and, if it likes, split: train or test); paths are relative to the table's folder.
-          data_dir: where prepared data sets are kept.
-          test_share: of each class, held out where the source does not say what is for testing.
+          data_dir: folder that prepared data sets are kept in.
+          test_share: of each class, from 0 to 1, held out where the source does not say what is for testing.
           group: regular expression; videos in whose `class/file` (in a table: path) it finds the same are held out
             together or not at all.
           seed: of the draw of what is held out.
-          preparing: what VideoBuilder takes.
+          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+
+        Raises:
+          InputError: `source` is empty, or `group` is no regular expression.
         """
         if not source:
             raise InputError("video_folder needs videos; name their folder, or a .csv, as `source`")
@@ -55,14 +73,27 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
     def fingerprint(self) -> int | None:
-        """Changes whenever a video, its label or its side does; None where the source is gone."""
+        """A number that changes whenever a video, its label or its split does; None where the source is gone.
+
+        Raises:
+          InputError: the source holds no videos, or is a table that cannot be understood.
+        """
         if not self.source.exists():
             return None
-        rows = (f"{row} {row.path.stat().st_size}" for row in self._rows() if row.path.exists())
+        # The text that prepared data sets hold the checksum of: as long as it stays as it is, they stay valid.
+        rows = (
+            f"Row(name={name!r}, path={path!r}, label={label!r}, split={split!r}) {path.stat().st_size}"
+            for name, path, label, split in self._rows()
+            if path.exists()
+        )
         return zlib.crc32("\n".join(rows).encode())
 
     def class_names(self) -> tuple[str, ...]:
-        """Labels in alphabetical order, or in their own where all are numbers."""
+        """The labels in alphabetical order, or in that of their numbers where all of them are numbers.
+
+        Raises:
+          InputError: the source holds no videos, or is a table that cannot be understood.
+        """
         labels = {row.label for row in self._rows()}
         return tuple(sorted(labels, key=int if all(label.isdecimal() for label in labels) else None))
 
@@ -70,7 +101,8 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         """Every video of the source.
 
         Raises:
-          InputError: no videos there, or a table that cannot be understood.
+          InputError: the source holds no videos, is a table that cannot be understood, or has a video in whose name
+            `group` finds nothing.
         """
         rows, classes = self._rows(), self.class_names()
         groups = [self._group_of(row) for row in rows]
@@ -89,7 +121,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         found = self.group.search(row.name)
         if not found:
             raise InputError(
-                f"`data.group` (={self.group.pattern!r}) finds nothing in {row.name}; every video needs a group"
+                f"`group` (={self.group.pattern!r}) finds nothing in {row.name}; every video needs a group"
             )
         return "|".join(found.groups() or [found[0]])
 
@@ -98,7 +130,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         if self.source.suffix.lower() in TABLES:
             return read_table(self.source)
         if not self.source.is_dir():
-            raise InputError(f"no folder and no .csv or .tsv at {self.source} (data.source)")
+            raise InputError(f"no folder and no .csv or .tsv at {self.source} (`source`)")
         split_folders = {split: self.source / split for split in ("train", "test")}
         if all(folder.is_dir() for folder in split_folders.values()):
             rows = [row for split, folder in split_folders.items() for row in _read_classes(folder, split)]
@@ -113,7 +145,17 @@ class VideoFolder(VideoBuilder, skip_registration=True):
 
 
 def hold_out(groups: Sequence[str], labels: Sequence[str], share: float, seed: int) -> list[str]:
-    """ "train" or "test" for each video: whole groups, drawn by the seed, so that each class comes close to `share`."""
+    """Draws whole groups of videos for testing, so that about a `share` of each class is held out.
+
+    Args:
+      groups: of each video; those of one group stay together.
+      labels: the class of each video.
+      share: of each class, from 0 to 1.
+      seed: of the order in which groups are looked at; one is taken if that brings its classes closer to their share.
+
+    Returns:
+      "train" or "test" for each video.
+    """
     left = {label: share * count for label, count in Counter(labels).items()}
     members: dict[str, list[int]] = {}
     for i, group in enumerate(groups):
@@ -141,10 +183,12 @@ def _read_classes(folder, split):
 
 
 def read_table(path: Path) -> list[Entry]:
-    """The videos that a table of path and label, and if it likes split, names.
+    """The videos that a .csv or .tsv names by path and label and, if it likes, split: train or test.
+
+    Columns may have titles; without titles they stand in that order. Paths are relative to the table's folder.
 
     Raises:
-      InputError: no table that can be understood, or none at `path`.
+      InputError: there is no table at `path`, it cannot be understood, or it names no video.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -174,4 +218,4 @@ def _compiled(pattern):
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise InputError(f"`data.group` (={pattern!r}) is no regular expression ({error})") from error
+        raise InputError(f"`group` (={pattern!r}) is no regular expression ({error})") from error

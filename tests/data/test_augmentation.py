@@ -393,11 +393,11 @@ every_kind = pytest.mark.parametrize("alphas", KINDS.values(), ids=KINDS)
 def test_a_mixed_batch_has_partners_and_shares(alphas):
     batch = batch_of(6)
     mixed = mix_pairs(batch, seeded(1, 2, 3), **alphas)
-    assert mixed.keys() == {"clip", "label", "name", "other", "share"} and mixed["name"] == "kept"
+    assert mixed.keys() == {"clip", "label", "name", "other", "weight"} and mixed["name"] == "kept"
     assert mixed["label"].tolist() == [0, 10, 20, 30, 40, 50] and mixed["other"].tolist() == [10, 0, 30, 20, 50, 40]
-    assert mixed["other"].dtype == np.int32 and mixed["share"].dtype == np.float32
-    assert mixed["share"].shape == (6,) and ((mixed["share"] >= 0) & (mixed["share"] <= 1)).all()
-    assert same(mixed["share"][::2], mixed["share"][1::2])
+    assert mixed["other"].dtype == np.int32 and mixed["weight"].dtype == np.float32
+    assert mixed["weight"].shape == (6,) and ((mixed["weight"] >= 0) & (mixed["weight"] <= 1)).all()
+    assert same(mixed["weight"][::2], mixed["weight"][1::2])
     assert mixed["clip"].shape == batch["clip"].shape and mixed["clip"].dtype == np.uint8
     assert mixed["clip"].flags.c_contiguous
     assert batch.keys() == {"clip", "label", "name"} and same(batch["clip"], batch_of(6)["clip"])
@@ -407,9 +407,9 @@ def test_mixup_blends_by_the_share():
     batch = batch_of(40)
     mixed = mix_pairs(batch, seeded(*range(20)), mixup=0.8, cutmix=0)
     own, other = batch["clip"].astype(float), batch["clip"][np.arange(40) ^ 1].astype(float)
-    share = mixed["share"].astype(float)[:, None, None, None, None]
+    share = mixed["weight"].astype(float)[:, None, None, None, None]
     assert np.abs(mixed["clip"] - (share * own + (1 - share) * other)).max() <= 0.501
-    assert len(set(mixed["share"].tolist())) == 20
+    assert len(set(mixed["weight"].tolist())) == 20
 
 
 def test_cutmix_pastes_one_box_and_its_share_is_what_is_left():
@@ -420,7 +420,7 @@ def test_cutmix_pastes_one_box_and_its_share_is_what_is_left():
     own = pixels_left(batch, mixed)
     partners = (mixed["clip"] == batch["clip"][np.arange(120) ^ 1]).all(-1)
     assert (own != partners).all() and same(own[::2], own[1::2]) and same(own[:, 0], own[:, 1])
-    np.testing.assert_array_equal(mixed["share"], own[:, 0].mean((1, 2)).astype(np.float32))
+    np.testing.assert_array_equal(mixed["weight"], own[:, 0].mean((1, 2)).astype(np.float32))
     pasted = partners[::2, 0]
     for box in pasted:
         assert box.sum() == box.any(0).sum() * box.any(1).sum()
@@ -434,7 +434,7 @@ def test_cutmix_pastes_one_box_and_its_share_is_what_is_left():
 def test_alpha_is_that_of_a_beta_distribution(name):
     def shares(alpha):
         clips = {"clip": np.zeros((200, 1, 32, 32, 3), np.uint8), "label": np.zeros(200, np.int32)}
-        return mix_pairs(clips, seeded(*range(100)), **{"mixup": 0, "cutmix": 0, name: alpha})["share"][::2]
+        return mix_pairs(clips, seeded(*range(100)), **{"mixup": 0, "cutmix": 0, name: alpha})["weight"][::2]
 
     even = shares(1000.0)
     assert (np.abs(even - 0.5) < 0.05).all() if name == "mixup" else 0.45 < even.min() < 0.55
@@ -450,7 +450,7 @@ def test_pairs_do_not_depend_on_the_rest_of_the_batch(alphas):
     for rows, seeds in ((slice(0, 4), (5, 6)), (slice(4, 8), (7, 8))):
         part = {"clip": batch["clip"][rows], "label": batch["label"][rows]}
         halves.append(mix_pairs(part, seeded(*seeds), **alphas))
-    for key in ("clip", "label", "other", "share"):
+    for key in ("clip", "label", "other", "weight"):
         assert same(whole[key], np.concatenate([half[key] for half in halves]))
     assert not same(whole["clip"], mix_pairs(batch, seeded(9, 10, 11, 12), **alphas)["clip"])
 
@@ -461,15 +461,15 @@ def test_with_both_on_each_pair_takes_one():
     left = pixels_left(batch, mixed)[::2].mean((1, 2, 3))
     cut = left > 0.2  # a blend by about a half leaves next to no pixel as it was
     assert 75 < cut.sum() < 125
-    assert np.abs(mixed["share"][::2][cut] - left[cut]).max() < 0.01
-    assert (left[~cut] < 0.05).all() and (np.abs(mixed["share"][::2][~cut] - 0.5) < 0.2).all()
+    assert np.abs(mixed["weight"][::2][cut] - left[cut]).max() < 0.01
+    assert (left[~cut] < 0.05).all() and (np.abs(mixed["weight"][::2][~cut] - 0.5) < 0.2).all()
 
 
 def test_without_mixing_a_clip_is_all_its_own():
     batch = batch_of(3)
     mixed = mix_pairs(batch, seeded(1, 2), mixup=0, cutmix=0)
     assert same(mixed["clip"], batch["clip"]) and same(mixed["other"], batch["label"])
-    assert mixed["share"].tolist() == [1, 1, 1] and mixed["share"].dtype == np.float32
+    assert mixed["weight"].tolist() == [1, 1, 1] and mixed["weight"].dtype == np.float32
     assert mixed["other"].dtype == np.int32 and mixed["name"] == "kept"
 
 

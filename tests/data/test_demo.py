@@ -1,10 +1,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
+import tensorflow_datasets as tfds
 
-from r3d_jax.data.demo import CLASSES, PLACES, draw_video
+from r3d_jax.data.demo import CLASSES, PLACES, Demo, draw_video, write_samples
 from r3d_jax.data.sampling import split_rows
 from r3d_jax.video.pixels import read_frames
 from r3d_jax.video.probe import probe
@@ -40,11 +42,28 @@ def test_a_video_is_a_function_of_class_seed_group_and_number():
     assert len({video, *(draw_video(*other) for other in (("walk_right", 0, 1, 2), ("walk_left", 1, 1, 2)))}) == 3
 
 
-def test_whole_groups_are_held_out(demo_videos):
-    groups = {split: set(demo_videos.index["group"][split_rows(demo_videos, 1, split)]) for split in ("train", "test")}
+def test_whole_groups_are_held_out(tmp_path):
+    files = Demo(data_dir=tmp_path).video_files(Mock(spec=tfds.download.DownloadManager))
+    groups = {split: {file.group for file in files if file.folds == (split,)} for split in ("train", "test")}
     assert groups["train"] | groups["test"] == set(range(1, 41)) and not groups["train"] & groups["test"]
-    test = demo_videos.index["label"][split_rows(demo_videos, 1, "test")]
-    assert np.bincount(test).tolist() == [16] * 8
+    assert np.bincount([file.label for file in files if file.group in groups["test"]]).tolist() == [16] * 8
+
+
+def test_what_is_prepared_are_these_groups(tmp_path):
+    videos = Demo(data_dir=tmp_path, groups=5, videos_per_group=1).load()
+    assert set(videos.index["group"][split_rows(videos, 1, "test")]) == {5}
+    assert set(videos.index["group"][split_rows(videos, 1, "train")]) == {1, 2, 3, 4}
+    assert videos.class_names == tuple(CLASSES) and videos.index["label"].tolist() == np.repeat(range(8), 5).tolist()
+
+
+def test_samples_are_test_videos_and_what_is_there_stays(tmp_path):
+    assert write_samples(tmp_path / "new") == tmp_path / "new"
+    files = {path.name: path for path in (tmp_path / "new").iterdir()}
+    assert sorted(files) == ["v_stagger_left_g05_c00.avi", "v_walk_left_g05_c00.avi"]
+    assert files["v_walk_left_g05_c00.avi"].read_bytes() == draw_video("walk_left", 0, 5, 0)
+    files["v_walk_left_g05_c00.avi"].write_text("mine")
+    write_samples(tmp_path / "new")
+    assert files["v_walk_left_g05_c00.avi"].read_text() == "mine"
 
 
 def test_two_processes_may_prepare_the_same_data_set_at_once(tmp_path):

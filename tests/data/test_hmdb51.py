@@ -62,13 +62,13 @@ def test_a_changed_source_is_noticed_and_one_that_is_gone_is_not_missed(source, 
 
 
 def test_what_is_missing_or_not_understood_is_told(source, builder, tmp_path):
-    with pytest.raises(ValueError, match="HMDB-51 is not downloaded: unpack"):
+    with pytest.raises(ValueError, match=r"HMDB-51 is not downloaded: unpack .* and name it as `source`"):
         builder(source="")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"no <class>_test_split1.txt in .*empty"):
         builder(source=str(tmp_path / "empty")).load()
     lists = source / "testTrainMulti_7030_splits"
-    with pytest.raises(ValueError, match=r"no <class>/\*.avi in .*empty .data.source.; unpack"):
+    with pytest.raises(ValueError, match=r"no <class>/\*.avi in .*empty .`source`.; unpack"):
         builder(source=str(tmp_path / "empty"), splits=str(lists)).load()
     (lists / "kick_test_split2.txt").write_text("A clip 1.avi 3\n")
     with pytest.raises(ValueError, match=r"kick_test_split2.txt must have lines like .* not 'A clip 1.avi 3'"):

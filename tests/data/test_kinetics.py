@@ -55,10 +55,10 @@ def test_annotations_may_lie_elsewhere_and_changes_are_noticed(source, builder):
 
 
 def test_what_is_missing_or_not_understood_is_told(source, builder):
-    with pytest.raises(ValueError, match="name the folder of its clips with"):
+    with pytest.raises(ValueError, match="name the folder of its clips as `source`"):
         builder(source="")
     (source / "validate.csv").rename(source / "holdout.csv")
-    with pytest.raises(ValueError, match=r"no val.csv in .*; name the annotations' folder with --config.data.splits"):
+    with pytest.raises(ValueError, match=r"no val.csv in .*; name the annotations' folder as `splits`"):
         builder(source=str(source)).load()
     (source / "val.csv").write_text(TITLES + "yoga,yoga_v,three,13,validate\n")
     with pytest.raises(ValueError, match=r"val.csv: yoga_v has no times in seconds"):

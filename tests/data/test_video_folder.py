@@ -1,3 +1,4 @@
+import zlib
 from collections import Counter
 from functools import partial
 
@@ -111,6 +112,17 @@ def test_a_changed_folder_is_noticed_and_one_that_is_gone_is_not_missed(builder,
     assert len(builder(source=str(source)).load().records) == 2
 
 
+def test_a_folder_that_was_prepared_long_ago_is_recognised(builder, tmp_path):
+    """The text behind the checksum must never change."""
+    write(tmp_path / "mine", "train/run/a.mp4", "test/run/b.mp4")
+    rows = (
+        f"Row(name='run/{file}', path={tmp_path / 'mine' / split / 'run' / file!r}, label='run', split='{split}') "
+        f"{len(VIDEO)}"
+        for split, file in (("train", "a.mp4"), ("test", "b.mp4"))
+    )
+    assert builder(source=str(tmp_path / "mine")).fingerprint() == zlib.crc32("\n".join(rows).encode())
+
+
 @pytest.mark.parametrize(
     "name, text, message",
     [
@@ -120,7 +132,7 @@ def test_a_changed_folder_is_noticed_and_one_that_is_gone_is_not_missed(builder,
         ("list.csv", "a.mp4,run,train\nb.mp4,run\n", "it must of all or none"),
         ("list.csv", "path,label\n", "no videos in .*list.csv; a row is a path and a label"),
         ("list.csv", "", "no videos in .*list.csv"),
-        ("list.txt", "a.mp4,run\n", r"no folder and no .csv or .tsv at .*list.txt"),
+        ("list.txt", "a.mp4,run\n", r"no folder and no .csv or .tsv at .*list.txt .`source`."),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(builder, tmp_path, name, text, message):
@@ -137,13 +149,13 @@ def test_a_source_without_videos_is_refused(builder, tmp_path):
     (tmp_path / "mine" / "run").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"no videos in .*mine: it must hold a folder for each class"):
         builder(source=str(tmp_path / "mine")).load()
-    with pytest.raises(ValueError, match=r"name their folder, or a .csv, with --config.data.source=PATH"):
+    with pytest.raises(ValueError, match=r"name their folder, or a .csv, as `source`"):
         builder(source="")
 
 
 def test_a_pattern_must_be_one_and_find_a_group_in_every_video(builder, tmp_path):
     source = write(tmp_path / "mine", "run/g1_a.mp4", "run/b.mp4")
-    with pytest.raises(ValueError, match=r"`data.group` .*finds nothing in run/b.mp4"):
+    with pytest.raises(ValueError, match=r"`group` .*finds nothing in run/b.mp4"):
         builder(source=str(source), group="g\\d_").load()
-    with pytest.raises(ValueError, match=r"`data.group` .='\('. is no regular expression"):
+    with pytest.raises(ValueError, match=r"`group` .='\('. is no regular expression"):
         builder(source=str(source), group="(")

@@ -3,8 +3,8 @@
 import pytest
 from videos import audio_only, encode, frames_of
 
-from r3d_jax.__main__ import main as command
-from r3d_jax.video.check import check
+from r3d_jax.cli.main import main as command
+from r3d_jax.video.check import check, check_files
 from r3d_jax.video.probe import probe
 
 LONG = encode(frames_of(40))
@@ -61,6 +61,18 @@ def test_the_command_prints_a_table_and_its_exit_status_tells(folder, capsys):
     assert capsys.readouterr().out == "2 videos, 80 frames; 0 files to look at: nothing wrong\n"
 
 
+def test_listed_files_are_checked_wherever_they_are(folder, tmp_path):
+    outside = tmp_path / "outside.avi"
+    outside.write_bytes(CUT)
+    files = [folder / "a/fine.avi", outside, folder / "none.avi"]
+    report = check_files(files, folder, workers=1)
+    assert (report.videos, report.frames) == (3, 40 + probe(CUT)[0].num_frames)
+    assert [(finding.file, finding.kind) for finding in report.findings] == [
+        (str(outside), "fewer frames"),
+        ("none.avi", "unreadable"),
+    ]
+
+
 def test_a_folder_without_videos_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no folder .*none"):
         check(tmp_path / "none")
@@ -68,18 +80,21 @@ def test_a_folder_without_videos_is_refused(tmp_path):
         check(tmp_path)
 
 
-def test_real_odd_files_are_told_apart(odd):
-    kinds = {finding.file: finding.kind for finding in check(odd).findings}
-    assert kinds["derived__truncated_half_v_YoYo_g01_c01.avi"] == "fewer frames"
-    assert kinds["derived__truncated_half_Jump_8_1.mp4"] == "truncated"
-    for name in ("derived__lfs_pointer.avi", "derived__zero_bytes.avi", "php__WrongFile.mp4", "streamio__broken.mp4"):
-        assert kinds[name] == "unreadable"
-    for name in (
+def test_real_odd_files_are_told_apart(odd, tmp_path):
+    broken = ("derived__lfs_pointer.avi", "derived__zero_bytes.avi", "php__WrongFile.mp4", "streamio__broken.mp4")
+    sound = (
         "torchcodec__h265_10bits.mp4",
         "moviepy__no_duration.webm",
         "torchcodec__var_fps_video.mp4",
         "php__Test.ogv",
-    ):
-        assert name not in kinds
+    )
+    cut = ("derived__truncated_half_v_YoYo_g01_c01.avi", "derived__truncated_half_Jump_8_1.mp4")
+    for name in (*broken, *sound, *cut):
+        (tmp_path / name).symlink_to(odd / name)
+    kinds = {finding.file: finding.kind for finding in check(tmp_path).findings}
+    assert kinds["derived__truncated_half_v_YoYo_g01_c01.avi"] == "fewer frames"
+    assert kinds["derived__truncated_half_Jump_8_1.mp4"] == "truncated"
+    assert {kinds[name] for name in broken} == {"unreadable"}
+    assert not kinds.keys() & set(sound)
     with pytest.raises(ValueError, match="no video stream"):
         probe((odd / "moviepy__with-attached-pic.mp3").read_bytes())

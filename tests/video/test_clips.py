@@ -3,22 +3,23 @@ import pytest
 from seeded import case_of
 
 from r3d_jax.video import clips
-from r3d_jax.video.clips import shown_at_rate, train_clip
-from r3d_jax.video.clips import test_clips as views_of
+from r3d_jax.video.clips import eval_clips, shown_at_rate, train_clip
 
 ROWS = case_of("protocol")["uniform_clip_starts"]["rows"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['frames']}/{row['frames_per_clip']}")
 def test_ten_clips_start_where_the_reference_starts_them(row):
-    clips = views_of(row["frames"], views=row["clips"], frames=row["frames_per_clip"], stride=1)
+    clips = eval_clips(row["frames"], views=row["clips"], frames=row["frames_per_clip"], stride=1)
     assert clips[:, 0].tolist() == row["starts"]
     np.testing.assert_array_equal(clips, clips[:, :1] + np.arange(row["frames_per_clip"]))
 
 
 def test_starts_that_are_rounded_are_noticed(monkeypatch):
     monkeypatch.setattr(clips.np, "floor", np.round)
-    found = [views_of(row["frames"], views=10, frames=row["frames_per_clip"], stride=1)[:, 0].tolist() for row in ROWS]
+    found = [
+        eval_clips(row["frames"], views=10, frames=row["frames_per_clip"], stride=1)[:, 0].tolist() for row in ROWS
+    ]
     assert found != [row["starts"] for row in ROWS]
 
 
@@ -29,12 +30,12 @@ def test_a_training_clip_starts_anywhere_it_fits(rng):
 
 def test_the_stride_is_between_frames(rng):
     np.testing.assert_array_equal(train_clip(10, rng, frames=4, stride=3), [0, 3, 6, 9])
-    np.testing.assert_array_equal(views_of(11, views=2, frames=4, stride=3), [[0, 3, 6, 9], [1, 4, 7, 10]])
+    np.testing.assert_array_equal(eval_clips(11, views=2, frames=4, stride=3), [[0, 3, 6, 9], [1, 4, 7, 10]])
 
 
 def test_a_short_video_loops(rng):
     np.testing.assert_array_equal(train_clip(3, rng, frames=8, stride=1), [0, 1, 2, 0, 1, 2, 0, 1])
-    np.testing.assert_array_equal(views_of(1, views=2, frames=3, stride=2), [[0, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(eval_clips(1, views=2, frames=3, stride=2), [[0, 0, 0], [0, 0, 0]])
 
 
 def test_frames_at_a_rate_are_those_on_the_screen():

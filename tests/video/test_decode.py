@@ -80,11 +80,11 @@ def test_frames_that_do_not_come_from_where_they_should_are_read_from_the_start(
 
 
 def test_frames_do_not_depend_on_what_a_thread_has_read_before():
-    layouts = {name: probe(data)[1] for name, data in FILES.items()}
+    packet_indices = {name: probe(data)[1] for name, data in FILES.items()}
     wanted = np.array([13, 14])
-    alone = {name: read_frames(FILES[name], layouts[name], wanted) for name in FILES if name != "one frame"}
+    alone = {name: read_frames(FILES[name], packet_indices[name], wanted) for name in FILES if name != "one frame"}
     for name in list(alone) * 2:
-        np.testing.assert_array_equal(read_frames(FILES[name], layouts[name], wanted), alone[name])
+        np.testing.assert_array_equal(read_frames(FILES[name], packet_indices[name], wanted), alone[name])
 
 
 def test_videos_may_be_read_in_turn_or_not_to_the_end():

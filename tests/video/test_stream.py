@@ -1,6 +1,7 @@
 import io
 import itertools
 
+import av
 import numpy as np
 import pytest
 from videos import audio_only, encode, frames_of
@@ -45,6 +46,8 @@ def test_a_frame_rate_shows_what_is_on_the_screen_at_each_tick(rate):
 def test_real_videos_stream_as_they_are_prepared(odd):
     count = 0
     for path in sorted(odd.iterdir()):
+        if path.stat().st_size > 600_000:  # half of the time for a tenth of the files
+            continue
         data = path.read_bytes()
         try:
             info, packet_index = probe(data)
@@ -67,8 +70,11 @@ def test_what_is_no_video_says_why(data, reason):
 def test_a_list_of_files_does_not_open_them(tmp_path, monkeypatch):
     (tmp_path / "other.ts").write_bytes(encode(frames_of(5), codec="libx264", container="mpegts"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError):
-        next(stream(b"ffconcat version 1.0\nfile other.ts\n", size=32))
+    listing = b"ffconcat version 1.0\nfile other.ts\n"
+    with av.open(io.BytesIO(listing)) as container:  # as FFmpeg reads it, if it may
+        assert len(list(container.decode(video=0))) == 5
+    with pytest.raises(ValueError, match="not a video: "):
+        next(stream(listing, size=32))
     assert next(stream((tmp_path / "other.ts").read_bytes(), size=32)).seconds == 0
 
 

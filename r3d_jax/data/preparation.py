@@ -1,0 +1,93 @@
+"""One file made a record's content, and what is told of all files: which are missing, cut short or left out."""
+
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from r3d_jax.errors import InputError
+from r3d_jax.video.decode import PacketIndex
+from r3d_jax.video.probe import VideoInfo, probe
+from r3d_jax.video.reencode import Effect, effect, reencode
+
+CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
+
+Prepared = tuple[bytes, VideoInfo, PacketIndex, Effect | None]
+
+
+def prepare(read: Callable[[], bytes], *, short_edge: int, key_every: int, measured: bool) -> Prepared | str:
+    """What is stored of one video, or the reason why it cannot be decoded; no error of its file is raised.
+
+    Args:
+      read: returns the file's bytes.
+      short_edge: in pixels, that the video is re-encoded at; 0: its bytes are kept.
+      key_every: frames from one key frame to the next in a re-encoded video.
+      measured: whether the effect of re-encoding is measured, which takes longer.
+
+    Returns:
+      (bytes, VideoInfo, PacketIndex, Effect or None).
+    """
+    try:
+        data = read()
+        info, packet_index = probe(data)
+        if not short_edge:
+            return data, info, packet_index, None
+        smaller = reencode(data, info, packet_index, short_edge=short_edge, key_every=key_every)
+        found = effect((data, info, packet_index), smaller, short_edge=short_edge) if measured else None
+        return *smaller, found
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def variant_of(source: Path, *settings: object) -> str:
+    """A name for the preparation of `source` with `settings`, fit for a folder."""
+    place = zlib.crc32("|".join(map(str, (source, *settings))).encode())
+    return re.sub(r"[^\w.-]", "_", f"{source.name}-{place:08x}")
+
+
+def report_missing(missing: int, total: int, listing: str, folder: Path) -> None:
+    """Prints how many of the `total` videos of a `listing` are not in `folder`, if any.
+
+    Raises:
+      InputError: all of them are missing.
+    """
+    if missing == total:
+        raise InputError(f"none of the {total:,} videos in the {listing} is in {folder}")
+    if missing:
+        print(f"{missing:,} of the {total:,} videos in the {listing} are not in {folder}", flush=True)
+
+
+def report_short(short: list[tuple[str, str]], total: int) -> None:
+    """Prints which of the `total` videos are cut short, if any.
+
+    Args:
+      short: (name, how short) of each.
+    """
+    if short:
+        print(f"{len(short)} of {total} videos are cut short, and kept:{_listing(short)}", flush=True)
+
+
+def report_left_out(left_out: list[tuple[str, str]], total: int, max_broken: float) -> None:
+    """Prints which of the `total` videos cannot be decoded, if any.
+
+    Args:
+      left_out: (name, reason) of each.
+      max_broken: the share, from 0 to 1, that may fail.
+
+    Raises:
+      InputError: more than `max_broken` of them fail, or all.
+    """
+    listing = _listing(left_out)
+    if len(left_out) == total:
+        raise InputError(f"none of the {total} videos can be decoded:{listing}")
+    if len(left_out) > max_broken * total:
+        raise InputError(
+            f"{len(left_out)} of {total} videos cannot be decoded, more than the {max_broken:.0%} that `max_broken` "
+            f"allows; repair or remove them, or raise it:{listing}"
+        )
+    if left_out:
+        print(f"{len(left_out)} of {total} videos cannot be decoded and are left out:{listing}", flush=True)
+
+
+def _listing(rows):
+    return "".join(f"\n  {name}: {reason}" for name, reason in rows)

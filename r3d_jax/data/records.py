@@ -1,0 +1,50 @@
+"""What is stored of a prepared video: the fields of its record, and how its packet index is read back from them."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from r3d_jax.video.decode import PacketIndex
+
+MEMBERSHIP = ("none", "train", "test")  # of a video in a fold
+
+
+def features_of(folds: int) -> tfds.features.FeaturesDict:
+    """The TFDS features of a record.
+
+    They are the file's bytes, what `VideoInfo` and `PacketIndex` tell of the video, its name, label and group, and for
+    each of the data set's `folds` what the video is for.
+    """
+    packets, seconds = (
+        tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
+        for shape, dtype in (((None, 4), np.int64), ((None,), np.float64))
+    )
+    features = {
+        "video": tfds.features.Text(doc="the file's bytes"),
+        "name": tfds.features.Text(),
+        "label": np.int32,
+        "group": np.int32,
+        "num_frames": np.int32,
+        "declared_frames": np.int32,
+        "frame_rate": np.float32,
+        "height": np.int32,
+        "width": np.int32,
+        # The packet index: how to get at the frames. It stands beside the bytes only, not in the data set's index.
+        "packets": packets,
+        "seconds": seconds,
+        "codec": tfds.features.Text(),
+        "tag": tfds.features.Text(),
+        "extradata": tfds.features.Text(),
+        "delay": np.int32,
+        "turn": np.int32,
+        "mirror": np.bool_,
+    }
+    features |= {f"fold{fold}": tfds.features.ClassLabel(names=MEMBERSHIP) for fold in range(1, folds + 1)}
+    return tfds.features.FeaturesDict(features)
+
+
+def packet_index_of(record: dict[str, Any]) -> PacketIndex:
+    """Reads from a record where the frames are in its video's bytes."""
+    fields = {name: record[name] for name in PacketIndex._fields}
+    return PacketIndex(**fields | {name: fields[name].decode() for name in ("codec", "tag")})

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from videos import encode, frames_of, video_set
+
+from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def videos():
+    """Three videos that lie on their side and two upright ones; one of fold 1's is unused, and none is for testing."""
+    files = [encode(frames_of(2, *size)) for size in ((32, 48), (48, 32), (32, 48), (32, 48), (48, 32))]
+    made = video_set(files, [0, 0, 1, 1, 2])
+    folds = {"fold1": np.array(["train"] * 4 + ["none"]), "fold2": np.array(["test"] + ["train"] * 4)}
+    return made._replace(index=made.index | folds)
+
+
+def test_a_fold_says_which_videos_are_for_what(videos):
+    assert split_rows(videos, 1, "train").tolist() == [0, 1, 2, 3]
+    assert (split_rows(videos, 2, "train").tolist(), split_rows(videos, 2, "test").tolist()) == ([1, 2, 3, 4], [0])
+
+
+def test_a_missing_fold_or_an_empty_split_is_an_error(videos):
+    with pytest.raises(InputError, match=r"`fold` .=3. must be from 1 to 2"):
+        split_rows(videos, 3, "train")
+    with pytest.raises(InputError, match="fold 1 has no test video"):
+        split_rows(videos, 1, "test")
+    with pytest.raises(InputError, match=r"`split` .='none'. must be train or test"):
+        split_rows(videos, 1, "none")
+
+
+def test_an_epoch_has_as_many_steps_as_show_every_video():
+    assert [steps_per_epoch(count, 4) for count in (1, 4, 10, 12, 13)] == [1, 1, 3, 3, 4]
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own():
+    orders = [epoch_order(seed, epoch, 9).tolist() for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert all(sorted(order) == list(range(9)) for order in orders) and len(set(map(tuple, orders))) == 3
+    epoch_order.cache_clear()
+    assert [epoch_order(seed, epoch, 9).tolist() for seed, epoch in ((0, 0), (0, 1), (1, 0))] == orders
+
+
+def test_a_subset_is_spread_over_the_classes():
+    labels = np.repeat([0, 1, 2], [10, 3, 2])
+    for count, expected in ((3, [1, 1, 1]), (6, [2, 2, 2]), (9, [4, 3, 2]), (99, [10, 3, 2])):
+        chosen = spread_over_classes(labels, np.arange(15), count, seed=5)
+        assert np.bincount(labels[chosen]).tolist() == expected and sorted(chosen.tolist()) == chosen.tolist()
+    assert not np.array_equal(*(spread_over_classes(labels, np.arange(15), 3, seed) for seed in (0, 1)))
+
+
+def test_videos_of_one_frame_size_stand_together_in_whole_batches(videos):
+    groups = grouped_by_size(videos, np.arange(5), 2, 24)
+    assert groups == [(0, True), (2, True), (3, True), (3, False), (1, True), (4, True)]
+    assert grouped_by_size(videos, np.arange(5), 3, None) == [(i, True) for i in range(5)] + [(4, False)]
