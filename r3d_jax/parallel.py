@@ -11,9 +11,13 @@ from tqdm import tqdm
 def in_order(
     function: Callable, items: Sequence[Any], *, label: str, workers: int = 0, leave: bool = True
 ) -> Iterator[Any]:
-    """`function` of each item, under a progress bar called `label`.
+    """Calls a function with each of the items in threads, and yields the results in the order of the items.
+
+    An error of the function is raised where its item stands.
 
     Args:
+      function: of one item.
+      label: of the progress bar, which only a terminal shows.
       workers: threads; 0: one for each core. Four results for each are computed ahead.
       leave: whether the bar stays when it is full.
     """

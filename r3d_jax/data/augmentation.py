@@ -21,7 +21,13 @@ def augment(
     magnitude: float,
     erase: float,
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """`rand_augment`, `color_jitter` by `jitter` (brightness, contrast, saturation, hue), `random_erase`; 0: off."""
+    """Changes a clip by `rand_augment`, `color_jitter` and `random_erase`, in that order, from one generator.
+
+    Args:
+      jitter: brightness, contrast, saturation and hue, as `color_jitter` takes them; 0: off.
+      operations, magnitude: as `rand_augment` takes them; 0 operations: off.
+      erase: probability that a rectangle is erased; 0: off.
+    """
     brightness, contrast, saturation, hue = jitter
     clip = rand_augment(clip, rng, operations=operations, magnitude=magnitude)
     if any(jitter):
@@ -38,10 +44,11 @@ def color_jitter(
     saturation: float,
     hue: float,
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """Four changes of an RGB clip in random order, as torchvision's `ColorJitter` makes them.
+    """Makes four changes of an RGB clip in random order, as torchvision's `ColorJitter` does.
 
-    Factors are uniform in [max(0, 1 - x), 1 + x], the turn of the hue in [-hue, hue] of the colour circle (0 to 0.5);
-    0: off.
+    Args:
+      brightness, contrast, saturation: x, of a factor uniform in [max(0, 1 - x), 1 + x]; 0: off.
+      hue: x, of a turn uniform in [-x, x] of the colour circle, at most 0.5; 0: off.
     """
     changes = [(_brightness, brightness), (_contrast, contrast), (_saturation, saturation)]
     # all is drawn, also for what is off: the other changes stay the same
@@ -58,7 +65,10 @@ def color_jitter(
 def rand_augment(
     clip: UInt8[np.ndarray, "time height width 3"], rng: np.random.Generator, *, operations: int, magnitude: float
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """RandAugment (Cubuk et al. 2019): `operations` draws from `OPERATIONS` at `magnitude` 0 to 10, signs random."""
+    """Changes a clip by some `operations` drawn from `OPERATIONS`: RandAugment (Cubuk et al., arXiv:1909.13719).
+
+    Each is as strong as `magnitude`, from 0 to 10, says, in a random direction.
+    """
     clip = np.ascontiguousarray(clip)
     table = list(OPERATIONS.values())
     for _ in range(operations):
@@ -70,7 +80,7 @@ def rand_augment(
 def random_erase(
     clip: UInt8[np.ndarray, "time height width 3"], rng: np.random.Generator, *, probability: float
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """Random Erasing (Zhong et al. 2017): one rectangle of random pixels, the same in all frames.
+    """Fills, with `probability`, a rectangle with noise, the same in all frames: Random Erasing (arXiv:1708.04896).
 
     It covers 2 % to 33 % of the frame; its height is 0.3 to 3.3 times its width, as far as that fits.
     """
@@ -92,11 +102,18 @@ def random_erase(
 def mix_pairs(
     batch: dict[str, Any], rngs: Sequence[np.random.Generator], *, mixup: float, cutmix: float
 ) -> dict[str, Any]:
-    """The batch with clips 2p and 2p + 1 mixed by draws from `rngs[p]`: by mixup or CutMix, evenly if both are on.
+    """Mixes clips 2p and 2p + 1 of a batch by draws from `rngs[p]`: by mixup or CutMix, evenly if both are on.
 
-    `clip` is uint8 [batch, time, height, width, 3], `label` int32 [batch]. Added are `other` int32 [batch], the
-    partner's label, and `weight` float32 [batch], that of `label`: the loss is weight * CE(label) + (1 - weight) *
-    CE(other). `mixup` and `cutmix` are the alphas of Beta(alpha, alpha); 0: off.
+    Args:
+      batch: with `clip` uint8 [batch, time, height, width, 3] and `label` int32 [batch].
+      mixup, cutmix: alpha of the Beta(alpha, alpha) that weights are drawn from (arXiv:1710.09412, 1905.04899); 0: off.
+
+    Returns:
+      The batch with its clips mixed, `other` int32 [batch], the partner's label, and `weight` float32 [batch], that of
+      `label`: the loss is weight * CE(label) + (1 - weight) * CE(other).
+
+    Raises:
+      ValueError: a clip is left over, or the generators are not one for each pair.
     """
     clips, label = batch["clip"], batch["label"]
     weight = np.ones(len(clips), np.float32)
@@ -115,7 +132,7 @@ def mix_pairs(
 
 
 def _mixup(pair, out, rng, alpha):
-    """Writes the two blends (Zhang et al. 2018) and returns the share of each clip in its own."""
+    """Writes the two blends and returns the share of each clip in its own."""
     share = np.float32(rng.beta(alpha, alpha))
     first, second = pair.reshape(2, len(pair[0]), -1)
     for own, other, blend in ((first, second, out[0]), (second, first, out[1])):
@@ -124,7 +141,7 @@ def _mixup(pair, out, rng, alpha):
 
 
 def _cutmix(pair, out, rng, alpha):
-    """Swaps one box (Yun et al. 2019), the same in all frames, and returns the share outside it."""
+    """Swaps one box, the same in all frames, and returns the share outside it."""
     height, width = pair.shape[2:4]
     edge = np.sqrt(1 - rng.beta(alpha, alpha))
     (top, bottom), (left, right) = _cut(height, edge, rng), _cut(width, edge, rng)

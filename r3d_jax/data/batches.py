@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -33,6 +34,9 @@ class Batches:
         evaluation batches all.
       names: of every video in the data set, by the rows that `failed` and `row` of a batch speak of.
       num_videos: how many videos an epoch, or the test, is drawn from.
+
+    Raises:
+      IndexError: there is no batch of that number, negative ones included.
     """
 
     dataset: grain.MapDataset
@@ -66,7 +70,7 @@ def train_batches(
     mix: Callable | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> Batches:
-    """Endless training batches: `train_batches(...)[k]` is batch k, `len` of them make an epoch.
+    """Endless training batches: `train_batches(...)[k]` is batch k, and `len` of them make an epoch.
 
     Every epoch shows its videos in a new order, one random clip each; order and clips are drawn from (seed, epoch,
     place in the epoch).
@@ -74,11 +78,13 @@ def train_batches(
     Args:
       videos: a prepared data set, as its builder's `load` gives it.
       split: "train" or "test" of the `fold`, or rows of the data set's index.
-      clip: what a clip is.
+      clip: how many frames a clip has, and how they are cut.
+      fold: the official split that `split` is of, from 1.
       batch_size: clips of a batch, over all processes.
+      seed: of everything that is drawn.
       videos_per_epoch: videos that an epoch shows; 0: all.
       strides: first and last of the strides that are drawn, one for each clip; empty: the clip's own.
-      augment: (clip, generator) -> clip.
+      augment: (uint8 clip [time, crop, crop, 3], generator) -> a clip like it.
       mix: (batch, one generator for each pair of clips) -> batch.
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
@@ -88,24 +94,14 @@ def train_batches(
       tells of a row of `reason`. What `mix` adds comes with them.
 
     Raises:
-      InputError: a clip that makes no sense, a fold or a split that the data set does not have.
+      InputError: clip, fold, split or batch size make no sense; on reading a batch: no video of a class can be read.
     """
-    check_clip(clip)
-    _check_batch_size(batch_size, shard)
-    rows = split_rows(videos, fold, split) if isinstance(split, str) else split
+    rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
     per_epoch = videos_per_epoch or len(rows)
     steps = steps_per_epoch(per_epoch, batch_size)
     process, processes = shard
     local = batch_size // processes
-    first, last = strides or (clip.stride, clip.stride)
-
-    def read(video, rng):
-        stride = int(rng.integers(first, last + 1))
-        shown = moments(video, clip.frame_rate)
-        indices = shown[train_clip(len(shown), rng, frames=clip.frames, stride=stride)]
-        window = draw_crop_window(rng, sizes=clip.train_sizes, crop=clip.crop, flip=clip.flip)
-        pixels = read_window(*video, indices, window)
-        return augment(pixels, rng) if augment else pixels
+    read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
@@ -115,12 +111,11 @@ def train_batches(
         label = videos.index["label"][row].astype(np.int32)
         return {"clip": pixels, "label": label, "failed": row if reason else -1, "reason": pack_reason(reason)}
 
-    def mixed(k: int, batch: dict[str, Any]) -> dict[str, Any]:
-        pairs = range(process * local // 2, (process + 1) * local // 2)
-        return mix(batch, [np.random.default_rng([seed, MIX, k, pair]) for pair in pairs])
-
     batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
-    return Batches(batches.map_with_index(mixed) if mix else batches, steps, videos.index["name"], len(rows))
+    if mix:
+        pairs = range(process * local // 2, (process + 1) * local // 2)
+        batches = batches.map_with_index(partial(_mixed, mix, seed, pairs))
+    return Batches(batches, steps, videos.index["name"], len(rows))
 
 
 def eval_batches(
@@ -139,41 +134,33 @@ def eval_batches(
     Args:
       videos: a prepared data set, as its builder's `load` gives it.
       split: "train" or "test" of the `fold`, or rows of the data set's index.
-      clip: what a clip is.
+      clip: how many frames a clip has, how many views a video, and how they are cut.
+      fold: the official split that `split` is of, from 1.
       batch_size: videos of a batch, over all processes.
       count: videos that are tested, drawn over the classes by the `seed`; 0: all.
+      seed: of that draw.
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
-      Batches of `clips` uint8 [batch, view, time, height, width, 3], `label` and `row` int32 [batch], `valid`, and why
-      a video is `missing`, as `reading.reason_of_row` tells. The last batch of each frame size is filled up with videos
-      that are not `valid`, so that all batches of a size are alike; a video that cannot be read is not `valid` either.
+      Batches of `clips` uint8 [batch, view, time, height, width, 3], `label` and `row` int32 [batch], `valid` bool
+      [batch], and why a video is `missing`, as `reading.reason_of_row` tells. The last batch of each frame size is
+      filled up with videos that are not `valid`, so that all batches of a size are alike; a video that cannot be read
+      is not `valid` either.
 
     Raises:
-      InputError: a clip that makes no sense, a fold or a split that the data set does not have.
+      InputError: the clip's settings contradict each other, the data set does not have the fold or the split, or the
+        batch cannot be shared by the processes.
     """
-    check_clip(clip)
-    rows = split_rows(videos, fold, split) if isinstance(split, str) else split
+    rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
     chosen = spread_over_classes(videos.index["label"], rows, count, seed) if count else rows
-    cut = cutter(clip.crops, clip.crop)
-    _check_batch_size(batch_size, shard)
     process, processes = shard
     local = batch_size // processes
-    groups = grouped_by_size(videos, chosen, batch_size, None if cut else clip.test_size)
-
-    def read(row):
-        return read_views(open_video(videos, row), clip)
+    groups = grouped_by_size(videos, chosen, batch_size, clip.test_size if clip.crops == 1 else None)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
         row, valid = groups[batch * batch_size + process * local + member]
-        missing = ""
-        try:
-            clips = read_twice(read, row)
-        except FAILURES as error:
-            size = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), clip.test_size)
-            clips = crops_of(np.zeros((clip.views, clip.frames, *size, 3), np.uint8), cut)
-            missing = str(error) or type(error).__name__
+        clips, missing = _read_or_black(videos, row, clip)
         label = videos.index["label"][row].astype(np.int32)
         packed = {"row": np.int32(row), "valid": valid and not missing, "missing": pack_reason(missing)}
         return {"clips": clips, "label": label, **packed}
@@ -194,9 +181,11 @@ def read_ahead(
     one clip (in testing: of all its clips).
 
     Args:
-      stop: the first batch that is not read; None: `len(batches)`.
+      batches: of `train_batches` or `eval_batches`.
+      start: number of the first batch.
+      stop: number of the first batch that is not read; None: `len(batches)`.
       workers: threads, one batch each; 0: the main one.
-      processes: that read in place of the threads; 0: none.
+      processes: how many processes read in place of the threads; 0: none.
     """
     dataset = batches.dataset.slice(slice(start, len(batches) if stop is None else stop))
     cv2.setNumThreads(1)  # the workers are the threads
@@ -210,9 +199,40 @@ def read_ahead(
     return alone.mp_prefetch(options, worker_init_fn=_begin_process)
 
 
-def _check_batch_size(batch_size, shard):
+def _clip_reader(clip, strides, augment):
+    """(video, generator) -> one random clip of it."""
+
+    def read(video, rng):
+        stride = int(rng.integers(strides[0], strides[1] + 1))
+        shown = moments(video, clip.frame_rate)
+        indices = shown[train_clip(len(shown), rng, frames=clip.frames, stride=stride)]
+        window = draw_crop_window(rng, sizes=clip.train_sizes, crop=clip.crop, flip=clip.flip)
+        pixels = read_window(*video, indices, window)
+        return augment(pixels, rng) if augment else pixels
+
+    return read
+
+
+def _mixed(mix, seed, pairs, k, batch):
+    return mix(batch, [np.random.default_rng([seed, MIX, k, pair]) for pair in pairs])
+
+
+def _read_or_black(videos, row, clip):
+    """The views of a video and "", or black ones and why it cannot be read."""
+    try:
+        return read_twice(lambda: read_views(open_video(videos, row), clip)), ""
+    except FAILURES as error:
+        size = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), clip.test_size)
+        black = np.zeros((clip.views, clip.frames, *size, 3), np.uint8)
+        return crops_of(black, cutter(clip.crops, clip.crop)), str(error) or type(error).__name__
+
+
+def _checked_rows(videos, split, fold, clip, batch_size, shard):
+    """The rows of a split, once the clip's settings and the batch's size are known to make sense."""
+    check_clip(clip)
     if batch_size < 1 or batch_size % shard[1]:
         raise InputError(f"`batch_size` (={batch_size}) must be at least 1, and divisible by {shard[1]} processes")
+    return split_rows(videos, fold, split) if isinstance(split, str) else split
 
 
 def _begin_process(*_):

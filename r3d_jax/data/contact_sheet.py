@@ -14,7 +14,11 @@ GAP, LINE = 2, 16  # pixels between frames; height of a row's caption
 def draw_sheet(
     clips: UInt8[np.ndarray, "clip time height width 3"], captions: list[str]
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Every clip under its caption, on white."""
+    """Draws each clip as a row of its frames, under its caption, on white; the image and the clips are RGB.
+
+    Raises:
+      ValueError: there are more clips than captions, or fewer.
+    """
     _, time, height, width, _ = clips.shape
     wide = max(time * (width + GAP) - GAP, 1)
     rows = []
@@ -28,6 +32,10 @@ def draw_sheet(
 
 
 def write_png(image: UInt8[np.ndarray, "rows columns 3"], path: Path) -> None:
-    """Writes an RGB image to `path`, whole or not at all."""
+    """Writes an RGB image to `path` as a PNG, whole or not at all.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
     with whole(path) as unfinished:
         unfinished.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())

@@ -11,10 +11,14 @@ from r3d_jax.video.transforms import short_edge_size
 
 
 def split_rows(videos: VideoSet, fold: int, split: str) -> Int[np.ndarray, "video"]:
-    """Row numbers of the videos that `fold` has in `split` ("train" or "test").
+    """Rows of the data set's index whose videos a fold uses for training, or for testing.
+
+    Args:
+      fold: the official split, from 1.
+      split: "train" or "test".
 
     Raises:
-      InputError: a fold or a split that the data set does not have, or an empty split.
+      InputError: the data set does not have the fold, `split` is another word, or no prepared video is in it.
     """
     folds = [column for column in videos.index if column.startswith("fold")]
     if f"fold{fold}" not in folds:
@@ -28,23 +32,29 @@ def split_rows(videos: VideoSet, fold: int, split: str) -> Int[np.ndarray, "vide
 
 
 def steps_per_epoch(num_videos: int, batch_size: int) -> int:
-    """Batches that show each of an epoch's videos; the last is filled up with further clips of its first videos."""
+    """How many batches show each of an epoch's videos; the last is filled up with clips of the epoch's first videos."""
     return -(-num_videos // batch_size)
 
 
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
-    """The order in which an epoch shows `count` videos, drawn from (seed, epoch)."""
+    """The order in which an epoch shows `count` videos: the numbers 0 to count - 1, drawn from (seed, epoch)."""
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def spread_over_classes(
     labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "row"], count: int, seed: int
 ) -> Int[np.ndarray, "count"]:
-    """`count` of `rows`, drawn by the seed, a first of every class before the second of any; in rising order.
+    """Draws `count` of the rows, a first of every class before the second of any; gives all where there are fewer.
 
     Args:
       labels: of every video of the data set.
+      rows: of the data set's index.
+      count: how many are drawn.
+      seed: of the draw.
+
+    Returns:
+      The rows in rising order.
     """
     shuffled = np.random.default_rng(seed).permutation(rows)
     seen: dict[int, int] = {}
@@ -58,12 +68,17 @@ def spread_over_classes(
 def grouped_by_size(
     videos: VideoSet, rows: Int[np.ndarray, "row"], batch_size: int, short_edge: int | None
 ) -> list[tuple[int, bool]]:
-    """(row, valid) pairs in which every `batch_size` in a row have frames of one size once resized.
+    """Puts videos into an order in which each batch holds frames of one size once they are resized.
 
-    Each group is filled up to whole batches with its last video, which is not `valid` there.
+    Each size is filled up to whole batches with its last video, which is not valid there.
 
     Args:
-      short_edge: that frames are resized to; None: they are all made of one size later.
+      rows: of the data set's index.
+      batch_size: in videos.
+      short_edge: in pixels, that frames are resized to; None: they are all made of one size later.
+
+    Returns:
+      (row, whether it is valid) of each place in the batches.
     """
     heights, widths = videos.index["height"][rows].tolist(), videos.index["width"][rows].tolist()
     sizes = [short_edge and short_edge_size(height, width, short_edge) for height, width in zip(heights, widths)]

@@ -16,7 +16,13 @@ RATES = (5, 121)  # frames a second; what lies outside is rarely meant
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong with one file."""
+    """One thing that is wrong with one file.
+
+    Attributes:
+      file: its path, relative to the folder that was checked where it lies below it.
+      kind: one of duplicate, fewer frames, no video stream, odd frame rate, short, truncated, unreadable.
+      detail: what exactly.
+    """
 
     file: str
     kind: str
@@ -24,14 +30,20 @@ class Finding(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Findings in the order of the files, and how many videos and frames were read."""
+    """What a check of many files has found.
+
+    Attributes:
+      findings: in the order of the files.
+      videos: how many files were read.
+      frames: how many frames of them were decoded.
+    """
 
     findings: list[Finding]
     videos: int
     frames: int
 
     def lines(self) -> list[str]:
-        """A table of the findings and a line of totals."""
+        """The findings as the lines of a table, and a last line of totals."""
         widths = [max((len(finding[column]) for finding in self.findings), default=0) for column in (0, 1)]
         table = [f"{file:{widths[0]}}  {kind:{widths[1]}}  {detail}".rstrip() for file, kind, detail in self.findings]
         kinds = Counter(finding.kind for finding in self.findings)
@@ -44,10 +56,10 @@ def check(folder: Path, **options: int) -> Report:
     """Decodes every video in `folder` and below, and reports what is wrong with which.
 
     Args:
-      options: as `check_files`'s.
+      options: `frames`, `stride` and `workers`, as `check_files` takes them.
 
     Raises:
-      InputError: no such folder, or no file in it that is called like a video.
+      InputError: there is no such folder, or no file in it that is called like a video.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}")
@@ -58,11 +70,12 @@ def check(folder: Path, **options: int) -> Report:
 
 
 def check_files(files: Sequence[Path], folder: Path, *, frames: int = 8, stride: int = 1, workers: int = 0) -> Report:
-    """Decodes every one of `files` and reports what is wrong with which.
+    """Decodes every one of `files` and reports what is wrong with which; a file that cannot be read is a finding too.
 
     Args:
-      folder: that names are given from, of files below it.
-      frames, stride: of a clip; videos that are too short for one are reported.
+      folder: names of files below it are given relative to it.
+      frames: of a clip; videos that are too short for one are reported.
+      stride: from one frame of that clip to the next, in frames of the video.
       workers: threads; 0: one for each core.
     """
     reach, findings, seen, total = span(frames, stride), [], {}, 0

@@ -15,10 +15,10 @@ class ClipSpec:
 
     A clip has `frames` frames, every `stride`-th of the video's. A training clip is a random one: its frames are
     resized so that their short edge is drawn from `train_sizes`, and a random square of edge `crop` is cut out. A test
-    video is shown as `views` evenly spaced clips of whole frames, the short edge at `test_size`.
+    video is shown as `views` evenly spaced clips of whole frames, the short edge at `test_size`. Sizes are in pixels.
 
     Raises:
-      InputError: a value of another type or out of its range.
+      InputError: a value is of another type or out of its range.
     """
 
     frames: int = setting(8, "frames of a clip", low=1)
@@ -44,7 +44,7 @@ class ClipSpec:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(time, height, width, channel) of an RGB training clip."""
+        """The axes (time, height, width, channel) of an RGB training clip."""
         return self.frames, self.crop, self.crop, 3
 
     @property
@@ -68,32 +68,55 @@ CLIP_RULES = (
 
 
 def check_clip(clip: ClipSpec) -> None:
-    """Raises InputError for the first value of `clip` that is out of its range, or does not go with the others."""
+    """Holds a clip's settings against their ranges and each other; they may have changed since it was made.
+
+    Raises:
+      InputError: a value is of another type, out of its range, or does not go with the others; names the first.
+    """
     check_settings(clip, "clip")
     check_rules(CLIP_RULES, SimpleNamespace(clip=clip))
 
 
 def shown_at_rate(seconds: Float[np.ndarray, "frame"], rate: float) -> Int[np.ndarray, "tick"]:
-    """The frame that is on the screen at each tick of `rate` a second, from the first frame's time to the last's."""
+    """The number of the frame that is on the screen at each tick, from the first frame's time to the last's.
+
+    Args:
+      seconds: when each frame is shown, rising from 0.
+      rate: ticks a second.
+    """
     ticks = np.arange(int(seconds[-1] * rate + 1e-6) + 1) / rate
     return np.searchsorted(seconds, ticks + 1e-6, side="right") - 1
 
 
 def train_clip(num_frames: int, rng: np.random.Generator, *, frames: int, stride: int) -> Int[np.ndarray, "time"]:
-    """Frame indices of one clip that starts anywhere it fits; a short video loops."""
+    """Draws the frame numbers of one clip, which starts anywhere it fits; a video that is too short for it loops.
+
+    Args:
+      num_frames: of the video.
+      frames: of the clip.
+      stride: from one frame of the clip to the next, in frames of the video.
+    """
     starts = max(1, num_frames - span(frames, stride) + 1)
     return _clip(rng.integers(starts), num_frames, frames, stride)
 
 
 def eval_clips(num_frames: int, *, views: int, frames: int, stride: int) -> Int[np.ndarray, "view time"]:
-    """Frame indices of `views` evenly spaced clips, the first at the video's start, the last at its end."""
+    """The frame numbers of `views` evenly spaced clips, the first at the video's start, the last at its end.
+
+    Starts are rounded down, as in ClassyVision 0.7.0; a video that is too short for a clip loops.
+
+    Args:
+      num_frames: of the video.
+      frames: of a clip.
+      stride: from one frame of a clip to the next, in frames of the video.
+    """
     starts = max(1, num_frames - span(frames, stride) + 1)
     firsts = np.floor(np.linspace(0, starts - 1, views)).astype(int)
     return np.stack([_clip(first, num_frames, frames, stride) for first in firsts])
 
 
 def span(frames: int, stride: int) -> int:
-    """How many frames of the video a clip of `frames`, each `stride` after the one before it, reaches over."""
+    """How many frames of the video a clip of `frames` reaches over, each of them `stride` after the one before it."""
     return (frames - 1) * stride + 1
 
 

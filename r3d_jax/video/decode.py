@@ -1,4 +1,4 @@
-"""Bytes and a packet_index to decoded frames."""
+"""A video's bytes and its packet index to decoded frames."""
 
 import io
 import threading
@@ -24,7 +24,10 @@ class PacketIndex(NamedTuple):
       packets: of each packet its first byte, its size, whether decoding may start there, and the number of the frame
         that it decodes to (-1: none); without rows, the container has to be read from its start.
       seconds: when each frame is shown, from 0.
-      codec, tag, extradata, delay: what the decoder has to know.
+      codec: FFmpeg's name of it.
+      tag: by which decoders know the habits of the encoder; empty where there is none.
+      extradata: what the decoder has to be given before the first packet.
+      delay: how many frames come out later than the packets they are in.
       turn: quarter turns, counterclockwise, after which a decoded frame is upright.
       mirror: whether it is to be mirrored, left to right, before that.
     """
@@ -40,15 +43,20 @@ class PacketIndex(NamedTuple):
 
 
 def decode(data: bytes, packet_index: PacketIndex, wanted: Int[np.ndarray, "frame"]) -> Iterator[av.VideoFrame]:
-    """The `wanted` frames (rising numbers, in the order in which frames are shown), each decoded once.
+    """Decodes the frames of the `wanted` numbers, each once and as it is stored.
 
     Decoding starts at the last packet before a frame from which it may.
+
+    Args:
+      data: the file's bytes.
+      packet_index: of the video in them, as `probe` gives it.
+      wanted: rising numbers in the order in which frames are shown, from 0.
 
     Raises:
       ValueError: a frame cannot be had; the message is the reason.
     """
     indices, count = wanted.tolist(), 0
-    # Where the packet_index does not lead to a frame, all of the file does.
+    # Where the packet index does not lead to a frame, all of the file does.
     for frames in (from_key_packets, _from_start) if len(packet_index.packets) else (_from_start,):
         try:
             for frame in frames(data, packet_index, indices[count:]):
@@ -62,8 +70,12 @@ def decode(data: bytes, packet_index: PacketIndex, wanted: Int[np.ndarray, "fram
     raise ValueError(f"ends before frame {indices[count]}: cut short, or changed since it was prepared")
 
 
-def from_key_packets(data, packet_index, wanted):
-    """The wanted frames up to the first that does not come, entering at the key packet before each."""
+def from_key_packets(data: bytes, packet_index: PacketIndex, wanted: list[int]) -> Iterator[av.VideoFrame]:
+    """Decodes the wanted frames up to the first that does not come, entering at the key packet before each.
+
+    Raises:
+      av.error.FFmpegError: a packet does not decode.
+    """
     packets, num_frames = packet_index.packets, len(packet_index.seconds)
     if wanted[-1] >= num_frames or packets[:, :2].sum(1).max() > len(data):
         return
@@ -123,7 +135,7 @@ _kept = threading.local()
 
 @contextmanager
 def _decoder(packet_index):
-    """A decoder for the packet_index's codec; each thread keeps its latest of KEPT."""
+    """A decoder for the video's codec; each thread keeps its latest of KEPT."""
     contexts = _kept.__dict__.setdefault("contexts", {})
     key = (packet_index.codec, packet_index.tag, packet_index.extradata, packet_index.delay)
     context = contexts.pop(key, None)  # no longer kept while it is used: two videos may be read in turn
@@ -147,17 +159,27 @@ def _limit(context):
     context.options = {"max_pixels": str(MAX_PIXELS)}
 
 
-def packets_of(container, stream):
-    """The packets of `stream`, the one that flushes the decoder last.
+def packets_of(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Reads the packets of a stream in the order of the file, then the one that flushes the decoder.
 
     Theora has empty packets that repeat a frame; decoded, each would flush the decoder too early.
+
+    Raises:
+      av.error.FFmpegError: the container cannot be read any further.
     """
     return (packet for packet in container.demux(stream) if packet.size or packet.dts is None)
 
 
 @contextmanager
-def video_stream(data):
-    """The container of `data`, bytes or an open file, and its first video stream."""
+def video_stream(data: bytes | io.IOBase) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Opens a video for its `with` block: the container and its first video stream, decoded in one thread.
+
+    Args:
+      data: a file's bytes, or the file, open for reading bytes.
+
+    Raises:
+      ValueError: not a video, or no stream in it that can be decoded; the message is the reason.
+    """
     file = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
         # A list of files, which is a video to FFmpeg too, must not lead it to others on this machine or elsewhere.
@@ -175,6 +197,6 @@ def video_stream(data):
         yield container, streams[0]
 
 
-def reason_of(error):
-    """What FFmpeg says is wrong."""
+def reason_of(error: av.error.FFmpegError) -> str:
+    """What FFmpeg says is wrong, in one line without a full stop."""
     return (error.strerror or str(error)).rstrip(".")

@@ -16,17 +16,31 @@ HUNDREDTHS = 100  # of a second: what an animated picture counts in
 
 
 def check_out(path: Path) -> None:
-    """Raises InputError unless a video can be written at `path`: what is there already is never replaced."""
+    """Refuses a path at which no video can be written; what is there already is never replaced.
+
+    Raises:
+      InputError: the path is not called *.mp4 or *.gif, or there is something at it.
+    """
     if path.suffix.lower() not in KINDS:
         raise InputError(f"{path} must be called *{' or *'.join(KINDS)}, which is what it will be")
     refuse_existing(path)
 
 
 def write_video(path: Path, moments: Iterable[Moment]) -> int:
-    """Writes `moments` as an .mp4 or .gif to `path`, whole or not at all; returns how many there were.
+    """Writes frames as an .mp4 (H.264) or .gif, each shown at its time; whole or not at all.
+
+    An .mp4 loses an odd last row or column. A .gif has 256 colours for each frame and counts in hundredths of seconds.
+
+    Args:
+      path: of the new file; its name says which kind it is.
+      moments: RGB frames of one size, their times rising.
+
+    Returns:
+      How many frames there were.
 
     Raises:
       InputError: another kind of file, one that is there already, or no moments.
+      OSError: the folder cannot be written to.
     """
     check_out(path)
     animated = path.suffix.lower() == ".gif"

@@ -8,5 +8,5 @@ CALLED = f"they are called *{', *'.join(sorted(SUFFIXES))}"
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos in `folder` and below, in order."""
+    """Lists the files in `folder` and below that are called like a video, sorted by path; none is opened."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -19,10 +19,15 @@ PLANES = ("yuv420p", "yuvj420p")  # the second: full range
 def read_frames(
     data: bytes, packet_index: PacketIndex, indices: Int[np.ndarray, "*axes"]
 ) -> UInt8[np.ndarray, "*axes height width channel"]:
-    """Frames at `indices`, as stored but upright; each is decoded once.
+    """Reads the frames at `indices` as RGB, at their stored size but upright; each is decoded once.
+
+    Args:
+      data: the file's bytes.
+      packet_index: of the video in them, as `probe` gives it.
+      indices: numbers of frames, in any order and shape.
 
     Raises:
-      ValueError: a frame cannot be had; the message is the reason. Likewise below.
+      ValueError: a frame cannot be had; the message is the reason.
     """
     wanted, inverse = np.unique(indices, return_inverse=True)
     frames = np.stack(list(_to_rgb(decode(data, packet_index, wanted))))
@@ -32,7 +37,18 @@ def read_frames(
 def read_whole(
     data: bytes, packet_index: PacketIndex, info: VideoInfo, indices: Int[np.ndarray, "*axes"], *, size: int
 ) -> UInt8[np.ndarray, "*axes height width channel"]:
-    """Frames at `indices`, whole, the short edge at `size`, resized as the reference does; each is decoded once."""
+    """Reads the frames at `indices` as RGB: whole, upright, with square pixels, the short edge at `size` pixels.
+
+    They are resized as ClassyVision 0.7.0 does, by `transforms.resize`. Each is decoded once.
+
+    Args:
+      data: the file's bytes.
+      packet_index: of the video in them, as `probe` gives it with `info`.
+      indices: numbers of frames, in any order and shape.
+
+    Raises:
+      ValueError: a frame cannot be had; the message is the reason.
+    """
     wanted, inverse = np.unique(indices, return_inverse=True)
     return np.stack(list(each_whole(data, packet_index, info, wanted, size=size)))[inverse.reshape(indices.shape)]
 
@@ -40,7 +56,15 @@ def read_whole(
 def each_whole(
     data: bytes, packet_index: PacketIndex, info: VideoInfo, wanted: Int[np.ndarray, "frame"], *, size: int
 ) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
-    """The same, one after the other; `wanted` must rise."""
+    """Reads whole frames as `read_whole` does, but gives one after the other, so that few are in memory.
+
+    Args:
+      wanted: numbers of frames, which must rise.
+      size: pixels of the short edge.
+
+    Raises:
+      ValueError: a frame cannot be had; the message is the reason.
+    """
     target = short_edge_size(info.height, info.width, size)
     return upright(decode(data, packet_index, wanted), target, turn=packet_index.turn, mirror=packet_index.mirror)
 
@@ -48,7 +72,17 @@ def each_whole(
 def upright(
     frames: Iterable[av.VideoFrame], size: tuple[int, int], *, turn: int, mirror: bool
 ) -> Iterator[UInt8[np.ndarray, "height width channel"]]:
-    """Decoded frames, whole, turned and mirrored as `PacketIndex` says, then of `size` (height, width)."""
+    """Makes decoded frames RGB arrays that are upright: resized, mirrored and turned.
+
+    Args:
+      frames: as they are stored.
+      size: (height, width) in pixels, of the result.
+      turn: quarter turns, counterclockwise, that make a frame upright.
+      mirror: whether a frame is mirrored, left to right, before it is turned.
+
+    Raises:
+      ValueError: FFmpeg cannot convert a frame's format.
+    """
     target = _stored(size, turn)
     for frame in _to_rgb(frames):
         resized = frame if frame.shape[:2] == target else as_pixels(resize(frame, target))
@@ -58,10 +92,18 @@ def upright(
 def read_window(
     data: bytes, packet_index: PacketIndex, info: VideoInfo, indices: Int[np.ndarray, "time"], window: CropWindow
 ) -> UInt8[np.ndarray, "time crop crop channel"]:
-    """The `window` of the frames at `indices`; only what it shows is converted and resized.
+    """Reads a training clip: the `window` of the frames at `indices`, as RGB; only what it shows is converted.
 
     The usual kind of frame is resized as planes of brightness and colour, before it is made RGB: half the work, and
     apart from the colour's resolution the same pixels.
+
+    Args:
+      data: the file's bytes.
+      packet_index: of the video in them, as `probe` gives it with `info`.
+      indices: numbers of frames; those of a short video may come again.
+
+    Raises:
+      ValueError: a frame cannot be had; the message is the reason.
     """
     rising = (indices[1:] > indices[:-1]).all()  # unless a short video loops
     wanted, inverse = (indices, None) if rising else np.unique(indices, return_inverse=True)

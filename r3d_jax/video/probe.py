@@ -16,9 +16,11 @@ class VideoInfo(NamedTuple):
     """What decoding a whole video once has shown.
 
     Attributes:
+      num_frames: how many frames decode.
       declared_frames: how many frames the file says it has; 0 where it does not say.
       frame_rate: frames per second, on average; 0 where the file does not say.
-      height, width: as the video is to be shown: turned upright, its pixels made square.
+      height: in pixels, of the video turned upright.
+      width: in pixels, of the video turned upright and its pixels made square.
     """
 
     num_frames: int
@@ -29,13 +31,14 @@ class VideoInfo(NamedTuple):
 
 
 def probe(data: bytes, *, each: Callable[[], None] = lambda: None) -> tuple[VideoInfo, PacketIndex]:
-    """Decodes every frame; what a file declares is often wrong.
+    """Decodes every frame of a video once, to find out what is in the file; what it declares is often wrong.
 
     Args:
+      data: the file's bytes.
       each: called before each packet is decoded; what it raises ends the work.
 
     Raises:
-      ValueError: no video stream, or nothing in it decodes, or it breaks off; the message is the reason.
+      ValueError: there is no video stream, nothing in it decodes, or it breaks off; the message is the reason.
     """
     try:
         return _probe(data, each, strict=True)
@@ -100,7 +103,7 @@ def _find(data, packet):
 
 
 def _gives(data, packet_index, expected):
-    """Whether the packet_index leads to the same frames as the container did."""
+    """Whether the packet index leads to the same frames as the container did."""
     try:
         frames = list(from_key_packets(data, packet_index, sorted(expected)))
     except av.error.FFmpegError:
@@ -126,7 +129,15 @@ def _tag(context):
 
 
 def how_shown(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, bool, tuple[int, int]]:
-    """(turn, mirror) as in `PacketIndex`, and height and width once upright, with square pixels."""
+    """Finds out how frames are to be shown, from the display matrix and the shape of the pixels.
+
+    Args:
+      frame: the first of the stream.
+
+    Returns:
+      (turn, mirror, (height, width)): the first two as `PacketIndex` has them, then the size in pixels of a frame that
+      is upright and has square pixels.
+    """
     turn, mirror = _orientation(frame)
     height, width = frame.height, max(1, round(frame.width * _pixel_aspect(stream)))
     return turn, mirror, (width, height) if turn % 2 else (height, width)

@@ -21,9 +21,14 @@ CLIPS, FRAMES = 5, 8  # read from each video that is measured
 
 
 class Effect(NamedTuple):
-    """What re-encoding has done to one video: its bytes, and milliseconds to decode a clip, before and after.
+    """What re-encoding has done to one video.
 
-    `error` is the mean square of the pixels' differences, at the chosen size, from 0 to 255.
+    Attributes:
+      bytes_before: of the original file.
+      bytes_after: of the re-encoded one.
+      before: milliseconds to decode a clip of the original.
+      after: milliseconds to decode a clip of the re-encoded video.
+      error: mean square of the differences of pixels from 0 to 255, at the chosen size.
     """
 
     bytes_before: int
@@ -36,10 +41,19 @@ class Effect(NamedTuple):
 def reencode(
     data: bytes, info: VideoInfo, packet_index: PacketIndex, *, short_edge: int, key_every: int
 ) -> tuple[bytes, VideoInfo, PacketIndex]:
-    """H.264 in mp4: upright, square pixels, the short edge at most at `short_edge`, every frame at its time.
+    """Encodes a video anew as H.264 in mp4: upright, with square pixels, every frame at its time.
+
+    Args:
+      data: the file's bytes.
+      info: of the video in them, as `probe` gives it with `packet_index`.
+      short_edge: in pixels, what the short edge becomes unless it is shorter; odd edges lose a row or column.
+      key_every: frames from one key frame to the next.
+
+    Returns:
+      The new file's bytes and what `probe` finds in them; rate and times are those of the original.
 
     Raises:
-      ValueError: the video does not decode; the message is the reason.
+      ValueError: the video does not decode, cannot be encoded, or would lose frames; the message is the reason.
     """
     try:
         smaller = _encode(data, info, packet_index, min(short_edge, info.height, info.width), key_every)
@@ -67,7 +81,16 @@ def _encode(data, info, packet_index, size, key_every):
 def effect(
     before: tuple[bytes, VideoInfo, PacketIndex], after: tuple[bytes, VideoInfo, PacketIndex], *, short_edge: int
 ) -> Effect:
-    """Measured on random clips and on as many frames."""
+    """Measures what re-encoding has done to a video, on a few random clips.
+
+    Args:
+      before: the original's bytes, and what `probe` finds in them.
+      after: those of the re-encoded video.
+      short_edge: in pixels, that was asked for.
+
+    Raises:
+      ValueError: a frame of either cannot be had; the message is the reason.
+    """
     info = before[1]
     starts = [train_clip(info.num_frames, np.random.default_rng(k), frames=FRAMES, stride=1) for k in range(CLIPS)]
     size = min(short_edge, info.height, info.width)
@@ -84,7 +107,7 @@ def effect(
 
 
 def describe(effects: list[Effect]) -> str:
-    """One line on all that were measured."""
+    """Tells in one line what re-encoding has done, on average over at least one video that was measured."""
     bytes_before, bytes_after, before, after, error = (sum(column) for column in zip(*effects))
     psnr = 10 * math.log10(255**2 / max(error / len(effects), 1e-9))
     return (
@@ -97,7 +120,13 @@ def describe(effects: list[Effect]) -> str:
 def add_stream(
     output: av.container.OutputContainer, rate: Fraction, size: tuple[int, int], key_every: int
 ) -> av.VideoStream:
-    """H.264 for frames of `size` (height, width), whose times are counted in TICKS."""
+    """Adds an H.264 stream to a container, made to be decoded quickly; times are counted in `TICKS` a second.
+
+    Args:
+      rate: frames a second, on average.
+      size: (height, width) in pixels; odd edges lose a row or column.
+      key_every: frames from one key frame to the next.
+    """
     stream = output.add_stream("libx264", rate=rate)
     # H.264 with colour at half resolution needs even edges: an odd last row or column goes.
     stream.height, stream.width = (max(2, edge - edge % 2) for edge in size)
@@ -110,7 +139,7 @@ def add_stream(
 
 
 def picture(frame: UInt8[np.ndarray, "height width 3"], seconds: float, stream: av.VideoStream) -> av.VideoFrame:
-    """A frame for a stream of `add_stream`."""
+    """Makes an RGB array a frame for a stream that `add_stream` has made, to be shown after some `seconds`."""
     fitting = np.ascontiguousarray(frame[: stream.height, : stream.width])
     found = av.VideoFrame.from_ndarray(fitting, format="rgb24")
     found.pts, found.time_base = round(seconds * TICKS), Fraction(1, TICKS)

@@ -18,14 +18,25 @@ from r3d_jax.video.transforms import short_edge_size
 
 
 class Moment(NamedTuple):
-    """A frame, and when it is shown, in seconds from the first one."""
+    """One frame of a video as it is shown.
+
+    Attributes:
+      seconds: when it is shown, from the first frame.
+      frame: its pixels, in RGB.
+    """
 
     seconds: float
     frame: UInt8[np.ndarray, "height width channel"]
 
 
 class Stretch(NamedTuple):
-    """A clip, the number of its first moment, and when each of its frames is shown."""
+    """A clip of a long video, and where in it the clip stands.
+
+    Attributes:
+      first: number of the clip's first moment, from 0.
+      seconds: when each of its frames is shown, from the video's first frame.
+      clip: its pixels, in RGB.
+    """
 
     first: int
     seconds: Float[np.ndarray, "time"]
@@ -33,29 +44,41 @@ class Stretch(NamedTuple):
 
     @property
     def start(self) -> float:
-        """When its first frame is shown."""
+        """When the clip's first frame is shown, in seconds."""
         return float(self.seconds.min())
 
     @property
     def end(self) -> float:
-        """When its last frame is shown."""
+        """When the clip's last frame is shown, in seconds."""
         return float(self.seconds.max())
 
 
 def stream(file: io.IOBase | bytes, *, size: int, frame_rate: float = 0.0) -> Iterator[Moment]:
-    """The frames of `file` as they are shown: whole, upright, the short edge at `size`.
+    """The frames of a video as they are shown, one after the other: whole, upright, with square pixels, in RGB.
 
-    With a `frame_rate`, what is on the screen at each tick of it.
+    Args:
+      file: a file's bytes, or the file, open for reading bytes.
+      size: pixels of the short edge.
+      frame_rate: ticks a second, at each of which the frame is given that is on the screen; 0: every frame is given.
 
     Raises:
-      ValueError: it cannot be read, or not any further; the message is the reason.
+      ValueError: the video cannot be read, or not any further; the message is the reason.
     """
     shown = _decoded(file, size)
     return _at_rate(shown, frame_rate) if frame_rate else shown
 
 
 def stretches(moments: Iterable[Moment], *, frames: int, stride: int, hop: int) -> Iterator[Stretch]:
-    """Clips that start at every `hop`-th moment, and one that ends with the last; a short video loops."""
+    """Clips of a video of any length, in the memory of one: they start at every `hop`-th moment, and one ends with it.
+
+    A video that is too short for a clip loops.
+
+    Args:
+      moments: of the video, in order.
+      frames: of a clip.
+      stride: from one frame of a clip to the next, in moments.
+      hop: from the start of a clip to that of the next, in moments.
+    """
     reach = span(frames, stride)
     held: deque[Moment] = deque(maxlen=reach)
     count, given = 0, -1  # moments so far; where the latest clip has ended

@@ -10,9 +10,14 @@ from jaxtyping import Float32, UInt8
 
 
 class CropWindow(NamedTuple):
-    """What a training clip shows: of frames whose short edge is `short_edge`, a square of edge `crop`.
+    """What a training clip shows of its frames: a square, cut out once they are resized.
 
-    `top` and `left` are shares, from 0 to 1, of the places where it fits.
+    Attributes:
+      short_edge: pixels of the frame's short edge, to which it is resized.
+      crop: pixels of the square's edge.
+      top: where the square is among the places where it fits, from 0 (above) to 1.
+      left: where the square is among the places where it fits, from 0 (left) to 1.
+      flip: whether it is mirrored, left to right.
     """
 
     short_edge: int
@@ -22,9 +27,12 @@ class CropWindow(NamedTuple):
     flip: bool
 
     def box(self, stored: tuple[int, int], target: tuple[int, int], *, even: bool = False) -> tuple[slice, slice]:
-        """Rows and columns of a frame of size `stored` that become the square once the frame is resized to `target`.
+        """The rows and columns of a stored frame that become the square once the frame is resized.
 
-        To whole pixels, or to pairs of them where colour has half of the resolution.
+        Args:
+          stored: (height, width) of the frame in pixels.
+          target: (height, width) that it is resized to.
+          even: whether the box begins and ends at even pixels, for frames whose colour has half of the resolution.
         """
         unit = 2 if even else 1
         return tuple(
@@ -34,14 +42,23 @@ class CropWindow(NamedTuple):
 
 
 def draw_crop_window(rng: np.random.Generator, *, sizes: tuple[int, int], crop: int, flip: float) -> CropWindow:
-    """Short edge drawn from `sizes` (both included), any place, flipped with probability `flip`; one for a clip."""
+    """Draws what one training clip shows: its size, any place, and whether it is flipped.
+
+    Args:
+      sizes: first and last, both included, of the pixels that the short edge is drawn from.
+      crop: pixels of the square's edge.
+      flip: probability of a horizontal flip.
+    """
     short_edge = int(rng.integers(sizes[0], sizes[1] + 1))
     top, left, chance = rng.random(3)
     return CropWindow(short_edge, crop, float(top), float(left), bool(chance < flip))
 
 
 def short_edge_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width once the short edge is `size`; the long edge is truncated, as in the reference."""
+    """Height and width of a frame once its short edge is `size` pixels; the long edge is rounded down.
+
+    So it is in ClassyVision 0.7.0: frames of 240x320 become 128x170.
+    """
     if height < width:
         return size, int(size * width / height)
     return int(size * height / width), size
@@ -50,7 +67,7 @@ def short_edge_size(height: int, width: int, size: int) -> tuple[int, int]:
 def resize(
     frame: UInt8[np.ndarray, "height width channel"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "height2 width2 channel"]:
-    """`frame` at `size` (height, width), in 0 to 255.
+    """Resizes a frame to `size` (height, width), in pixels; values stay between 0 and 255.
 
     Bilinear with half-pixel centres and no antialiasing: what PyTorch's `interpolate(align_corners=False)` does.
     """
@@ -60,7 +77,7 @@ def resize(
 def three_crops(
     frames: UInt8[np.ndarray, "*axes height width channel"],
 ) -> UInt8[np.ndarray, "3 *axes edge edge channel"]:
-    """Squares of the short edge: at the beginning, in the middle and at the end of the long one."""
+    """Cuts squares of the short edge from frames: at the beginning, in the middle and at the end of the long edge."""
     height, width = frames.shape[-3:-1]
     edge = min(height, width)
     corners = [((height - edge) * i // 2, (width - edge) * i // 2) for i in range(3)]
@@ -70,19 +87,24 @@ def three_crops(
 def ten_crops(
     frames: UInt8[np.ndarray, "*axes height width channel"], *, edge: int
 ) -> UInt8[np.ndarray, "10 *axes edge edge channel"]:
-    """Squares at the four corners and in the middle, and their mirror images."""
+    """Cuts squares of `edge` pixels from frames: at the four corners and in the middle, then their mirror images."""
     down, right = (size - edge for size in frames.shape[-3:-1])
     five = _squares(frames, [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)], edge)
     return np.concatenate([five, five[..., ::-1, :]])
 
 
 def cutter(crops: int, edge: int) -> Callable | None:
-    """What makes 3 or 10 `crops` of frames, ten of them squares of `edge`; None for 1, the whole frame."""
+    """The function that cuts crops from frames, with the crops on a new first axis; None where frames stay whole.
+
+    Args:
+      crops: 1: the whole frame, 3: `three_crops`, 10: `ten_crops`.
+      edge: in pixels, of each of ten.
+    """
     return {1: None, 3: three_crops, 10: partial(ten_crops, edge=edge)}[crops]
 
 
 def as_pixels(frame: Float32[np.ndarray, "height width channel"]) -> UInt8[np.ndarray, "height width channel"]:
-    """Rounded."""
+    """Rounds a frame of values from 0 to 255 to whole numbers, halves upwards."""
     return (frame + np.float32(0.5)).astype(np.uint8)
 
 

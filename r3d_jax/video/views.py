@@ -17,7 +17,13 @@ Views = UInt8[np.ndarray, "view time height width channel"]
 
 
 class Video(NamedTuple):
-    """A video's bytes, where its frames are in them, and what is known of it."""
+    """A video that is ready to be read at any frame.
+
+    Attributes:
+      data: the file's bytes.
+      packet_index: where the frames are in them.
+      info: number of frames, frame rate and size.
+    """
 
     data: bytes
     packet_index: PacketIndex
@@ -25,20 +31,23 @@ class Video(NamedTuple):
 
 
 def open_video_file(path: Path) -> Video:
-    """The video in the file `path`, every frame of it decoded once to find out where they are.
+    """Opens the video in the file `path`: every frame of it is decoded once to find out where they are.
 
     Raises:
-      ValueError: not a video that can be read; the message is the reason.
-      OSError: no file that can be read.
+      ValueError: it is not a video that can be read; the message is the reason.
+      OSError: the file cannot be read.
     """
     return open_bytes(path.read_bytes())
 
 
 def open_bytes(data: bytes, **options: Any) -> Video:
-    """The video in a file's bytes; `options` are `probe`'s.
+    """Opens the video in a file's bytes: every frame of it is decoded once to find out where they are.
+
+    Args:
+      options: `each`, as `probe` takes it.
 
     Raises:
-      ValueError: not a video that can be read; the message is the reason.
+      ValueError: it is not a video that can be read; the message is the reason.
     """
     if not data:
         raise ValueError("empty")
@@ -47,12 +56,16 @@ def open_bytes(data: bytes, **options: Any) -> Video:
 
 
 def moments(video: Video, frame_rate: float) -> Int[np.ndarray, "moment"]:
-    """The frame behind each moment that a clip may be made of."""
+    """The number of the frame behind each moment that a clip may be made of.
+
+    Args:
+      frame_rate: moments a second, to which the video is brought by its time stamps; 0: each frame is one.
+    """
     return shown_at_rate(video.packet_index.seconds, frame_rate) if frame_rate else np.arange(video.info.num_frames)
 
 
 def read_views(video: Video, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view time height width channel"]:
-    """The evenly spaced clips of whole frames, or of each of their crops, that an opened video is tested on.
+    """Reads the evenly spaced clips of whole frames, or of each of their crops, that an opened video is tested on.
 
     Raises:
       ValueError: a frame cannot be had; the message is the reason.
@@ -63,19 +76,27 @@ def read_views(video: Video, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view tim
 
 
 def read_clips(path: str | Path, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view time height width channel"]:
-    """The clips that the video in the file `path` is tested on: RGB pixels, `clip.views` evenly spaced ones.
+    """Reads the clips that the video in the file `path` is tested on: `clip.views` evenly spaced ones, in RGB.
 
     With an axis in front they are what `predict_fn` takes. Only clips of videos of one frame size can be stacked.
 
+    Args:
+      path: of a file that FFmpeg reads; `~` is the home folder.
+      clip: how many frames a clip has, how many views a video, and how they are cut.
+
     Raises:
-      ValueError: not a video that can be read; the message is the reason.
-      OSError: no file that can be read.
+      ValueError: it is not a video that can be read; the message is the reason.
+      OSError: the file cannot be read.
     """
     return read_views(open_video_file(Path(path).expanduser()), clip)
 
 
 def crops_of(clips: Views, cut: Callable | None) -> UInt8[np.ndarray, "crop_view time height2 width2 channel"]:
-    """`clips` as they are, or each crop that a `cut` makes of them: all views of the first crop come first."""
+    """Cuts crops from the clips of a video: all views of the first crop come first.
+
+    Args:
+      cut: as `transforms.cutter` gives it; None: the clips are returned as they are.
+    """
     if not cut:
         return clips
     crops = cut(clips)
