@@ -41,25 +41,25 @@ def main():
 def _load(video, count, together):
     start = time.perf_counter()
     with ThreadPoolExecutor(together) as pool:
-        answers = list(pool.map(lambda _: _ask(video), range(count)))
-    return answers, time.perf_counter() - start
+        responses = list(pool.map(lambda _: _ask(video), range(count)))
+    return responses, time.perf_counter() - start
 
 
 def _ask(video):
     start = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
     connection.request("POST", "/predict", video)
-    answer = connection.getresponse()
-    answer.read()
+    response = connection.getresponse()
+    response.read()
     connection.close()
-    return answer.status, time.perf_counter() - start
+    return response.status, time.perf_counter() - start
 
 
-def _report(title, answers, seconds):
-    times = [1e3 * each for status, each in answers if status == 200]
-    told = ", ".join(f"{count} x {status}" for status, count in sorted(Counter(s for s, _ in answers).items()))
+def _report(title, responses, seconds):
+    times = [1e3 * each for status, each in responses if status == 200]
+    told = ", ".join(f"{count} x {status}" for status, count in sorted(Counter(s for s, _ in responses).items()))
     middle, late = np.percentile(times, (50, 95))
-    print(f"{title}: {len(times) / seconds:.1f} answers/s, {middle:.0f} ms (95 %: {late:.0f}); {told}", flush=True)
+    print(f"{title}: {len(times) / seconds:.1f} responses/s, {middle:.0f} ms (95 %: {late:.0f}); {told}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """`r3d_jax export`: a network as a file that JAX alone can run."""
 
-from r3d_jax.cli.flags import add_network, path
+from r3d_jax.cli.flags import Flags, add_network, path
 
 TEXT = "Writes a network as one file that JAX alone can run, with its weights for PyTorch beside it."
 
 
-def add_flags(flags) -> None:
-    """The flags of `export`."""
+def add_flags(flags: Flags) -> None:
+    """Adds the flags of `r3d_jax export` to its parser."""
     add_network(flags)
-    flags.add_argument("out", type=path, help="file to write, *.npz; beside it *.safetensors")
+    flags.add_argument("out", metavar="OUT", type=path, help="file to write, called *.npz; beside it *.safetensors")
 
 
 def call(source, checkpoint, out) -> int:
-    """Exports, and prints what was written."""
+    """Exports, and prints what was written; the exit status."""
     from r3d_jax.weights.export import export
     from r3d_jax.weights.load import load
 

@@ -1,7 +1,11 @@
-"""Kinds of flags that several commands share."""
+"""Kinds of flags that several commands share, and messages in which flags stand for the library's arguments."""
 
 import argparse
+import re
+from collections.abc import Mapping
 from pathlib import Path
+
+Flags = argparse.ArgumentParser  # which the files of commands add theirs to
 
 
 def path(text: str) -> Path:
@@ -10,14 +14,32 @@ def path(text: str) -> Path:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between, as in `0.4,0.4,0.4`."""
+    """Numbers with commas between, as in `0.4,0.4,0.4`.
+
+    Raises:
+      ArgumentTypeError: something between the commas is no number.
+    """
     try:
         return tuple(float(number) for number in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} must be numbers with commas between") from error
 
 
-def add_network(flags: argparse.ArgumentParser) -> None:
-    """The flags of a command that uses a trained network: `source` and `checkpoint`, as `load` takes them."""
+def add_network(flags: Flags) -> None:
+    """Adds the flags of a command that uses a trained network: `source` and `checkpoint`, as `load` takes them."""
     flags.add_argument("source", metavar="NETWORK", type=path, help="a run's folder, or a converted or exported file")
-    flags.add_argument("--checkpoint", default="last", choices=("last", "best"), help="which of a run's checkpoints")
+    flags.add_argument(
+        "--checkpoint",
+        default="last",
+        choices=("last", "best"),
+        help="which of a run's checkpoints; default: last",
+    )
+
+
+def with_flags(message: str, named: Mapping[str, str]) -> str:
+    """A message of the library with the command line's flags for the arguments that it names in backticks.
+
+    Args:
+      named: {argument: flag}; other names stay as they are.
+    """
+    return re.sub(r"`(\w+)`", lambda found: named.get(found[1], found[0]), message)

@@ -11,14 +11,17 @@ from r3d_jax.video.folder import CALLED, videos_in
 
 
 class Named(NamedTuple):
-    """A video as the command line names it, and why it is none (empty: it may be one)."""
+    """A file that the command line names as a video, and why it cannot be one (empty: it may be)."""
 
     path: Path
     reason: str = ""
 
 
 def named_videos(arguments: Iterable[str]) -> list[Named]:
-    """Files, the videos below folders and what patterns match, each once; "-" stands for the lines of standard input.
+    """The videos that `arguments` mean, each once: files, what is below folders, and what matches patterns.
+
+    Args:
+      arguments: names and patterns, with `~` for the user's home; "-" stands for the lines of standard input.
 
     Raises:
       InputError: nothing at all is named.

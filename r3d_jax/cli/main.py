@@ -3,11 +3,11 @@
 import argparse
 import importlib
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
 
 # Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
@@ -21,9 +21,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
       arguments: of the command line, the command first; None: the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    known = dict.fromkeys(COMMANDS)
-    chosen = arguments[0] if arguments and arguments[0] in known else None
-    parser = argparse.ArgumentParser(prog="r3d_jax", description="Video classification with 3-D residual networks.")
+    chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    text = "Video classification with 3-D residual networks."
+    parser = argparse.ArgumentParser(prog="r3d_jax", description=text, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"r3d_jax {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in [chosen] if chosen else COMMANDS:
@@ -31,17 +31,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         flags = commands.add_parser(name, help=command.TEXT, description=command.TEXT, allow_abbrev=False)
         command.add_flags(flags)
         flags.set_defaults(call=command.call)
-    named = {action.dest: action.option_strings[0] for action in flags._actions if action.option_strings}
+    named = {action.dest: (action.option_strings or [action.metavar])[0] for action in flags._actions}
     if chosen == "train":  # takes settings, which no parser can list
-        flags, settings = parser.parse_known_args(arguments)
-        flags.settings = settings
+        found, settings = parser.parse_known_args(arguments)
+        found.settings, named = settings, command.FLAGS
     else:
-        flags = parser.parse_args(arguments)
-    flags = vars(flags)
-    guarded(flags.pop("call"), flags, named)
+        found = parser.parse_args(arguments)
+    found = vars(found)
+    guarded(found.pop("call"), found, named)
 
 
-def guarded(call: Callable, flags: dict[str, Any], named: dict[str, str]) -> NoReturn:
+def guarded(call: Callable, flags: dict[str, Any], named: Mapping[str, str]) -> NoReturn:
     """Calls a command and exits with its status; what a user can put right is printed as one message.
 
     Args:
@@ -57,11 +57,6 @@ def guarded(call: Callable, flags: dict[str, Any], named: dict[str, str]) -> NoR
         sys.exit(f"error: {with_flags(str(error), named)}")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def with_flags(message: str, named: dict[str, str]) -> str:
-    """A message of the library with the command line's flags for the names of arguments in it."""
-    return re.sub(r"`(\w+)`", lambda found: named.get(found[1], found[0]), message)
 
 
 def _version():

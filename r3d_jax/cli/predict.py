@@ -3,35 +3,52 @@
 import shutil
 import sys
 
-from r3d_jax.cli.flags import add_network, path
+from r3d_jax.cli.flags import Flags, add_network, path
 from r3d_jax.errors import InputError
 
 TEXT = "Prints the likeliest classes of each video; exit status 1 if any cannot be read."
 
 
-def add_flags(flags) -> None:
-    """The flags of `predict`."""
+def add_flags(flags: Flags) -> None:
+    """Adds the flags of `r3d_jax predict` to its parser."""
     add_network(flags)
-    flags.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - for a list on stdin")
-    flags.add_argument("--top", type=int, default=0, help="classes of each video; default: 5, in a table what fits")
-    flags.add_argument(
+    add = flags.add_argument
+    add(
+        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
+    )
+    add("--top", type=int, default=0, help="classes of each video; default: 5, in a table as many of them as fit")
+    add(
         "--format",
         choices=("table", "json", "csv"),
         default="",
-        help="default: a table on a terminal, JSON lines elsewhere",
+        help="form of what is printed; default: a table on a terminal, JSON lines elsewhere",
     )
-    flags.add_argument("--views", type=int, default=0, help="clips of each video; default: as in testing")
-    flags.add_argument("--batch", type=int, default=4, help="videos (or, of a timeline, clips) at a time")
-    flags.add_argument("--workers", type=int, default=2, help="threads that read")
-    flags.add_argument("--timeline", action="store_true", help="slide over each video, of any length")
-    flags.add_argument("--hop", type=int, default=0, help="frames between a timeline's clips; default: half a clip")
-    flags.add_argument("--plots", type=path, default=path("timelines"), help="folder for the timelines' pictures")
+    add("--views", type=int, default=0, help="clips of each video; default: as many as in testing")
+    add(
+        "--batch",
+        dest="batch_size",
+        metavar="COUNT",
+        type=int,
+        default=4,
+        help="videos that run through the network together, or clips of a timeline; default: 4",
+    )
+    add("--workers", type=int, default=2, help="threads that read; default: 2")
+    add("--timeline", action="store_true", help="slide over each video, which may be of any length, and draw a picture")
+    add("--hop", type=int, default=0, help="frames from one clip of a timeline to the next; default: half a clip")
+    add(
+        "--plots",
+        metavar="FOLDER",
+        type=path,
+        default=path("timelines"),
+        help="folder for the pictures of timelines; default: timelines",
+    )
 
 
-def call(source, checkpoint, videos, top, format, views, batch, workers, timeline, hop, plots) -> int:
-    """Prints the classes of `videos`, or of every stretch of each; 1 if any failed."""
-    given = {"top": (top, 0), "views": (views, 0), "batch": (batch, 1), "workers": (workers, 1), "hop": (hop, 0)}
-    below = [f"--{name} (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least]
+def call(source, checkpoint, videos, top, format, views, batch_size, workers, timeline, hop, plots) -> int:
+    """Prints the classes of `videos`, or of every stretch of each; the exit status: 1 if any failed."""
+    given = {"top": (top, 0), "views": (views, 0), "batch_size": (batch_size, 1), "workers": (workers, 1)}
+    given["hop"] = (hop, 0)
+    below = [f"`{name}` (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least]
     if below:
         raise InputError("; ".join(below))
     from tqdm import tqdm
@@ -45,14 +62,15 @@ def call(source, checkpoint, videos, top, format, views, batch, workers, timelin
     terminal = sys.stdout.isatty()
     network, named = load(source, checkpoint), named_videos(videos)
     if timeline:
-        found = _timelines(network, named, hop, batch, plots)
+        predictions = _timelines(network, named, hop, batch_size, plots)
     else:
-        found = _whole(network, named, views=views, batch_size=batch, workers=workers)
+        predictions = _whole(network, named, views=views, batch_size=batch_size, workers=workers)
     failed = set()
     columns = shutil.get_terminal_size().columns if terminal else 0
     names = [str(each.path) for each in named]
     kind = format or ("table" if terminal else "json")
-    for line in lines(_noted(found, failed), kind, network.class_names, top=top, videos=names, columns=columns):
+    noted = _noted(predictions, failed)
+    for line in lines(noted, kind, network.class_names, top=top, videos=names, columns=columns):
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
     if failed:
@@ -60,8 +78,8 @@ def call(source, checkpoint, videos, top, format, views, batch, workers, timelin
     return 1 if failed else 0
 
 
-def _noted(found, failed):
-    for prediction in found:
+def _noted(predictions, failed):
+    for prediction in predictions:
         if prediction.probabilities is None:
             failed.add(prediction.video)
         yield prediction
@@ -71,12 +89,13 @@ def _whole(network, named, **options):
     """A prediction for each, also for those that the command line names in vain."""
     from r3d_jax.inference.predict import Prediction, predict
 
-    found = predict(network, [each.path for each in named if not each.reason], **options)
+    predictions = predict(network, [each.path for each in named if not each.reason], **options)
     for each in named:
-        yield Prediction(str(each.path), {"frames": 0}, None, each.reason) if each.reason else next(found)
+        yield Prediction(str(each.path), {"frames": 0}, None, each.reason) if each.reason else next(predictions)
 
 
 def _timelines(network, named, hop, batch_size, plots):
+    """Predictions for the stretches of each, which are drawn where there are any."""
     from tqdm import tqdm
 
     from r3d_jax.inference.forward import make_forward

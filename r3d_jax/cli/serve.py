@@ -1,27 +1,34 @@
 """`r3d_jax serve`: a page and an endpoint on this machine."""
 
-from r3d_jax.cli.flags import add_network
+from r3d_jax.cli.flags import Flags, add_network
 
 TEXT = "Serves a page that a video can be dropped on, and a JSON endpoint for programs, on this machine."
 
 
-def add_flags(flags) -> None:
-    """The flags of `serve`."""
+def add_flags(flags: Flags) -> None:
+    """Adds the flags of `r3d_jax serve` to its parser."""
     add_network(flags)
-    flags.add_argument("--host", default="127.0.0.1", help="address to listen at; default: for this machine alone")
-    flags.add_argument("--port", type=int, default=8000, help="to listen at; 0: any that is free")
-    flags.add_argument("--max_mb", type=float, default=100, help="MiB that one video may have")
-    flags.add_argument("--seconds", type=float, default=60, help="seconds that one request may take")
-    flags.add_argument("--requests", type=int, default=8, help="taken at a time; further ones are told to come again")
+    flags.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at; default: 127.0.0.1, for this machine alone"
+    )
+    flags.add_argument("--port", type=int, default=8000, help="port to listen at; 0: any that is free; default: 8000")
+    flags.add_argument("--max_mb", type=float, default=100, help="MiB that one video may have; default: 100")
+    flags.add_argument("--seconds", type=float, default=60, help="seconds that one request may take; default: 60")
+    flags.add_argument(
+        "--requests",
+        type=int,
+        default=8,
+        help="requests that are taken at a time; further ones are told to come again; default: 8",
+    )
 
 
 def call(source, checkpoint, host, port, max_mb, seconds, requests) -> int:
-    """Serves until a signal ends it."""
+    """Serves until a signal ends it; the exit status."""
     from r3d_jax.compiling import keep_programs
     from r3d_jax.server.server import Limits, serve
     from r3d_jax.weights.load import load
 
     keep_programs()
-    limits = Limits(int(max_mb * 2**20), seconds, requests)
+    limits = Limits(max_mb, seconds, requests)
     serve(load(source, checkpoint), name=source.resolve().name, host=host, port=port, limits=limits)
     return 0

@@ -18,16 +18,18 @@ PLACES = ("data.source", "data.splits", "data.data_dir")  # where a run's videos
 def configure(file: Path | None, workdir: Path | None, settings: list[str], mode: str) -> tuple[Path, Config]:
     """The run's folder, and the configuration that its files and the command line amount to.
 
-    A run's own settings are the default where no `file` is given, and where a finished run is evaluated: what the
-    command line names comes on top.
+    The configuration is the file's. Where there is no file, and where an existing run is evaluated, it is the run's
+    own: the file may have changed since. What the command line names comes on top.
 
     Args:
-      file: with a `get_config()`, as in configs/; None: the configuration of the run in `workdir`.
-      workdir: folder of the run; None: runs/NAME of the file.
-      settings: arguments `--config.SECTION.FIELD=VALUE`.
+      file: Python file with a `get_config()`, as in configs/; None: the configuration of the run in `workdir`.
+      workdir: folder of the run; None: runs/NAME, after the file's name.
+      settings: arguments `--config.SECTION.FIELD=VALUE`, or with the value as the next argument.
+      mode: "train", "clips" or "evaluate".
 
     Raises:
-      InputError: an argument that is no setting, a file or a folder that gives no configuration.
+      InputError: an argument that is no setting, a value of another type, or a file or folder that gives no
+        configuration.
     """
     overrides = _overrides(settings)
     if file is None and workdir is None:
@@ -64,7 +66,7 @@ def _overrides(settings):
         if field := re.match(r"--?(?:no)?config\.([\w.]+)", argument):
             check_field(field[1])
             found.append(argument)
-        elif found and "=" not in found[-1] and not argument.startswith("-"):
+        elif found and "=" not in found[-1] and not argument.startswith("--"):
             found[-1] += f"={argument}"
         else:
             raise InputError(f"unknown argument {argument!r}; settings are given as --config.SECTION.FIELD=VALUE")

@@ -11,7 +11,7 @@ TOP = 5
 
 
 def lines(
-    rows: Iterable[Prediction],
+    predictions: Iterable[Prediction],
     kind: str,
     class_names: tuple[str, ...],
     *,
@@ -19,66 +19,71 @@ def lines(
     videos: list[str],
     columns: int = 0,
 ) -> Iterator[str]:
-    """One line for each row, under a line of titles where the `kind` has one.
+    """A line for each prediction, under a line of titles where the `kind` has one.
 
     Args:
-      kind: table, json or csv.
-      top: classes of each row; 0: TOP, in a table no more than fit.
+      kind: "table", "json" or "csv".
+      class_names: of the network that predicts.
+      top: classes of each prediction; 0: TOP, in a table no more than fit.
       videos: every name that will come, for the width of a table's first column.
-      columns: of the terminal; 0: any number.
+      columns: how many characters the terminal is wide; 0: any number.
     """
     count = min(top or TOP, len(class_names))
     if kind == "json":
-        yield from (json.dumps(_as_dict(row, class_names, count), ensure_ascii=False) for row in rows)
+        yield from (json.dumps(_as_dict(each, class_names, count), ensure_ascii=False) for each in predictions)
     elif kind == "csv":
-        yield from _as_csv(rows, class_names, count)
+        yield from _as_csv(predictions, class_names, count)
     else:
-        yield from _as_table(rows, class_names, count, top, videos, columns)
+        yield from _as_table(predictions, class_names, count, top, videos, columns)
 
 
-def _as_dict(row, class_names, count):
-    if row.probabilities is None:
-        return {"video": row.video, **row.where, "error": row.reason}
-    pairs = best(row.probabilities, class_names, count)
-    return {"video": row.video, **row.where, "top": [{"class": name, "probability": round(p, 6)} for name, p in pairs]}
+def _as_dict(prediction, class_names, count):
+    if prediction.probabilities is None:
+        return {"video": prediction.video, **prediction.where, "error": prediction.reason}
+    pairs = best(prediction.probabilities, class_names, count)
+    return {
+        "video": prediction.video,
+        **prediction.where,
+        "top": [{"class": name, "probability": round(p, 6)} for name, p in pairs],
+    }
 
 
-def _as_csv(rows, class_names, count):
+def _as_csv(predictions, class_names, count):
     titled = False
-    for row in rows:
-        found = [] if row.probabilities is None else best(row.probabilities, class_names, count)
+    for each in predictions:
+        found = [] if each.probabilities is None else best(each.probabilities, class_names, count)
         cells = [cell for name, p in found for cell in (name, f"{p:.6f}")] or [""] * (2 * count)
         if not titled:
             titles = [f"{what}{i + 1}" for i in range(count) for what in ("class", "probability")]
-            yield _csv_line(["video", *row.where, *titles, "error"])
+            yield _csv_line(["video", *each.where, *titles, "error"])
             titled = True
-        yield _csv_line([row.video, *row.where.values(), *cells, row.reason])
+        yield _csv_line([each.video, *each.where.values(), *cells, each.reason])
 
 
-def _as_table(rows, class_names, count, top, videos, columns):
+def _as_table(predictions, class_names, count, top, videos, columns):
     first, cell = max(map(len, videos)), max(map(len, class_names)) + 7
     titled = False
-    for row in rows:
-        where = _where(row)
+    for each in predictions:
+        where = _where(each)
         if not titled:
             if columns and not top:
                 count = max(1, min(count, (columns - first - len(where)) // (cell + 2)))
             titles = "".join(f"  {i + 1:<{cell}}" for i in range(count))
             yield f"{'video':{first}}{' ' * len(where)}{titles}".rstrip()
             titled = True
-        if row.probabilities is None:
-            yield f"{row.video:{first}}{where}  {row.reason}"
+        if each.probabilities is None:
+            yield f"{each.video:{first}}{where}  {each.reason}"
             continue
-        found = best(row.probabilities, class_names, count)
+        found = best(each.probabilities, class_names, count)
         cells = "".join(f"  {p:6.1%} {name:{cell - 7}}" for name, p in found)
-        yield f"{row.video:{first}}{where}{cells}".rstrip()
+        yield f"{each.video:{first}}{where}{cells}".rstrip()
 
 
-def _where(row):
+def _where(prediction):
     """Of a stretch, when; how many frames a whole video has does not help to read a table."""
-    if "start" not in row.where:
+    if "start" not in prediction.where:
         return ""
-    return f"  {row.where['start']:8.2f} to {row.where['end']:8.2f} s"
+    return f"  {prediction.where['start']:8.2f} to {prediction.where['end']:8.2f} s"
 
 
 def _csv_line(cells):

@@ -1,56 +1,77 @@
 """`r3d_jax train` and `main.py`: trains, previews or evaluates what a configuration or a run's folder says."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
 
-from r3d_jax.cli.flags import path
+from r3d_jax.cli.flags import Flags, path, with_flags
 from r3d_jax.errors import InputError
 
-TEXT = "Trains or resumes a run, previews its clips, or reports on what it has learned."
-SETTINGS = "Every setting can be given as --config.SECTION.FIELD=VALUE, as in --config.train.batch_size=64."
+TEXT = "Trains or resumes a run, draws its first training clips, or writes a report on what it has learned."
+SETTINGS = (
+    "Every setting can be given as --config.SECTION.FIELD=VALUE, as in --config.train.batch_size=64; r3d_jax/config.py "
+    "lists them."
+)
 # What stands in a message where the library names an argument.
-FLAGS = {name: f"--{name}" for name in ("workdir", "processes", "process", "coordinator")}
-FLAGS |= {name: f"--config.data.{name}" for name in ("source", "splits", "data_dir", "max_broken", "group")}
+FLAGS = {name: f"--{name}" for name in ("workdir", "checkpoint", "coordinator", "processes", "process")}
+FLAGS |= {name: f"--config.data.{name}" for name in ("source", "splits", "fold", "group", "data_dir", "max_broken")}
+FLAGS |= {name: f"--config.model.{name}" for name in ("blocks", "pool", "mean", "std", "average")}
+FLAGS |= {"remat": "--config.train.remat"}
 
 
-def add_flags(flags) -> None:
-    """The flags of `train`, but for the settings."""
+def add_flags(flags: Flags) -> None:
+    """Adds the flags of `r3d_jax train` to its parser, without those of the settings."""
     flags.epilog = SETTINGS
-    flags.add_argument(
-        "--config", type=path, metavar="FILE", help="file in configs/; default: that of the run in --workdir"
+    add = flags.add_argument
+    add(
+        "--config",
+        metavar="FILE",
+        type=path,
+        help="configuration of the run, as in configs/; default: that of the run in --workdir, which an evaluation of "
+        "this run takes in any case",
     )
-    flags.add_argument("--workdir", type=path, metavar="RUN", help="folder of the run; default: runs/NAME of the FILE")
-    flags.add_argument(
+    add("--workdir", metavar="RUN", type=path, help="folder of the run; default: runs/NAME, after the FILE's name")
+    add(
         "--mode",
         choices=("train", "clips", "evaluate"),
         default="train",
-        help="train (or resume, or test what is finished), draw the first training clips, or write a report",
+        help="train (or resume, or test a run that is finished), draw the first training clips, or write a report; "
+        "default: train",
     )
-    flags.add_argument(
-        "--checkpoint", default="last", choices=("last", "best"), help="of the run, with --mode evaluate"
+    add(
+        "--checkpoint",
+        default="last",
+        choices=("last", "best"),
+        help="which of the run's checkpoints --mode evaluate reports on; default: last",
     )
-    flags.add_argument(
-        "--distributed", action="store_true", help="join the processes that SLURM, a TPU pod, ... started"
+    add(
+        "--distributed",
+        action="store_true",
+        help="join the other processes that SLURM, Open MPI, Kubernetes or a TPU pod has started",
     )
-    flags.add_argument("--coordinator", default="", metavar="HOST:PORT", help="of the first of several processes")
-    flags.add_argument("--processes", type=int, default=0, help="how many there are, with --coordinator")
-    flags.add_argument("--process", type=int, default=-1, help="which of them this is, from 0, with --coordinator")
+    add("--coordinator", default="", metavar="HOST:PORT", help="address of the first of several processes")
+    add("--processes", type=int, default=0, help="number of processes that take part, with --coordinator")
+    add("--process", type=int, default=-1, help="number of this process among them, from 0, with --coordinator")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """`main.py`: parses the command line (None: the process's own), calls, and exits."""
+    """Does what `python main.py` is asked to: parses the command line, calls, and exits.
+
+    Args:
+      arguments: of the command line; None: the process's own.
+    """
     from r3d_jax.cli.main import guarded
 
     parser = argparse.ArgumentParser(prog="main.py", description=TEXT, allow_abbrev=False)
     add_flags(parser)
     flags, settings = parser.parse_known_args(arguments)
-    guarded(call, {**vars(flags), "settings": settings}, {})
+    guarded(call, {**vars(flags), "settings": settings}, FLAGS)
 
 
 def call(config, workdir, mode, checkpoint, distributed, coordinator, processes, process, settings) -> NoReturn:
-    """Does what the flags say, and ends the process with its status."""
+    """Does what the flags and settings say, and ends the process with its exit status."""
     from r3d_jax.cli.settings import configure
 
     workdir, config = configure(config, workdir, settings, mode)
@@ -59,7 +80,6 @@ def call(config, workdir, mode, checkpoint, distributed, coordinator, processes,
 
     import jax
 
-    from r3d_jax.cli.main import with_flags
     from r3d_jax.compiling import keep_programs
     from r3d_jax.report.report import report
     from r3d_jax.training.loop import run
@@ -90,9 +110,10 @@ def _afterwards(config, workdir):
     if config.data.name == "demo":
         from r3d_jax.data.demo import write_samples
 
-        videos = str(write_samples(workdir / "videos"))
+        videos = shlex.quote(str(write_samples(workdir / "videos")))
     command = "r3d_jax" if Path(sys.argv[0]).stem == "r3d_jax" else "python -m r3d_jax"
+    run = shlex.quote(str(workdir))
     return [
         f"{workdir}: checkpoints, metrics.jsonl, curves.png",
-        f"next: {command} predict {workdir} {videos}; {command} train --workdir {workdir} --mode evaluate",
+        f"next: {command} predict {run} {videos}; {command} train --workdir {run} --mode evaluate",
     ]

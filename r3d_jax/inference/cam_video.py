@@ -20,15 +20,20 @@ AT_ONCE = 4  # clips
 def cam_video(
     network: TrainedNetwork, path: Path, out: Path, *, label: str = "", block: str = "", size: int = 256
 ) -> list[str]:
-    """Writes `out`, an .mp4 or .gif, and tells in lines what it shows. Clips follow each other without a gap.
+    """Writes `out`, the video in the file `path` under what speaks for a class, and tells in lines what it shows.
+
+    Clips follow each other without a gap, so that every frame is shown once, and their maps are on one scale.
 
     Args:
-      label: name of the class; empty: the likeliest of the video.
-      block: whose output is mapped; empty: the one that the head reads.
-      size: short edge of the frames that are written; the network sees them at its own.
+      out: file to write, called *.mp4 or *.gif.
+      label: name of the class; empty: the one that is likeliest of the whole video.
+      block: name of the block whose output is mapped; empty: the one that the head reads.
+      size: short edge in pixels of the frames that are written; the network sees them at its own size.
 
     Raises:
-      InputError: a class or a block that does not exist; a video that cannot be read; a file that is there already.
+      InputError: no class or no block of that name; a `size` below 2; a video that cannot be read; an `out` that is
+        called otherwise or is there already.
+      OSError: there is no file at `path` that can be read, or `out` cannot be written.
     """
     check_out(out)
     if label and label not in network.class_names:
@@ -37,15 +42,17 @@ def cam_video(
         raise InputError(f"`size` (={size}) must be at least 2")
     try:
         clips = read_clips(path, network.clip)
-        row = probabilities(make_forward(network)(clips[None]), network)[0]
-        index = network.class_names.index(label) if label else int(row.argmax())
+        found = probabilities(make_forward(network)(clips[None]), network)[0]
+        index = network.class_names.index(label) if label else int(found.argmax())
         maps = _maps_along(network, path, index, block)
         count = write_video(out, _painted(network, path, maps, size))
+    except InputError:
+        raise
     except ValueError as error:
-        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
     at = block or network.model.heads[0].block or network.model.trunk.block_names()[-1]
     return [
-        f"{path}: {row[index]:.1%} {network.class_names[index]}",
+        f"{path}: {found[index]:.1%} {network.class_names[index]}",
         f"{out}: {count} frames, {out.stat().st_size / 2**20:.1f} MiB; what speaks for it at {at}",
     ]
 

@@ -17,13 +17,13 @@ SHAPES = 16  # of clips whose programs are kept; each frame size among the video
 
 
 def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[np.ndarray, "video view class"]]:
-    """A function of clips [video, view, time, height, width, channel]: the first head's logits of every view.
+    """A function of clips, RGB pixels: the logits of the network's first head for every view of every video.
 
-    It takes any number of videos, on all devices; a program is compiled for each frame size and some numbers of videos,
-    and those of SHAPES shapes are kept.
+    It takes any number of videos and runs on all devices. A program is compiled for each frame size and for some
+    numbers of videos; at most SHAPES are kept.
 
     Args:
-      static: further arguments of `predict_views`.
+      static: further arguments of `predict_views`, such as `views_at_once` and `dtype`.
     """
     model = _first_head(network)
 
@@ -36,10 +36,13 @@ def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[
 def make_maps(
     network: TrainedNetwork, block: str = ""
 ) -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
-    """A function of clips and a class for each video: its Grad-CAM maps at `block`, as `grad_cam` computes them.
+    """A function of clips and of one class for each video: the Grad-CAM maps that `grad_cam` computes.
+
+    It takes any number of videos and runs on all devices, with at most SHAPES programs kept. The function raises
+    InputError for a block that the network does not have, or that lies above what its first head reads.
 
     Args:
-      block: whose output is mapped; empty: the one that the head reads.
+      block: name of the block whose output is mapped; empty: the one that the first head reads.
     """
     model = _first_head(network)
 
@@ -52,19 +55,19 @@ def make_maps(
 def probabilities(
     logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
 ) -> Float[np.ndarray, "video class"]:
-    """Each video's probabilities, from the logits of its views, averaged as the head says."""
+    """Each video's probabilities from the logits of its views, averaged as the network's first head says."""
     return activated(video_logits(logits, network), network)
 
 
 def video_logits(
     logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
 ) -> Float[np.ndarray, "video class"]:
-    """Each video's logits, from those of its views, averaged as the head says."""
+    """Each video's logits from the logits of its views, averaged as the network's first head says."""
     return np.asarray(average_views(logits, model=_first_head(network)))
 
 
 def activated(logits: Float[np.ndarray, "video class"], network: TrainedNetwork) -> Float[np.ndarray, "video class"]:
-    """Each video's probabilities, from its own logits, by the head's activation."""
+    """Each video's probabilities from its logits, by the activation of the network's first head."""
     return np.asarray(ACTIVATIONS[network.model.heads[0].activation](logits))
 
 
@@ -89,10 +92,10 @@ def _batched(function, network):
         count = len(arrays[0])
         padded = -(-_filled_up(count) // len(devices)) * len(devices)
         filled = [np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays]
-        shapes.add(filled[0].shape)
-        if len(shapes) > SHAPES:
+        if filled[0].shape not in shapes and len(shapes) == SHAPES:
             jitted.clear_cache()
             shapes.clear()
+        shapes.add(filled[0].shape)
         return np.asarray(jitted(variables, jax.device_put(filled, NamedSharding(mesh, split))))[:count]
 
     return call

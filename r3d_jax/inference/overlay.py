@@ -1,4 +1,4 @@
-"""Frames with what speaks for a class painted over them."""
+"""Frames under a map of what speaks for a class, painted over them in colours."""
 
 import base64
 
@@ -15,10 +15,10 @@ Maps = Float32[np.ndarray, "time2 height2 width2"]
 def overlay(
     frames: UInt8[np.ndarray, "time height width 3"], maps: Maps, highest: float
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """`frames` of a clip under its map, which is stretched over them, linearly in time, height and width.
+    """The RGB frames of a clip under its map, which is stretched over them, linearly in time, height and width.
 
     Args:
-      highest: the map's value that is painted most strongly: the same for all clips that are to be compared.
+      highest: value of the map that is painted most strongly: one for all clips that are to be compared.
     """
     return np.stack([overlay_one(frames, i, maps, highest) for i in range(len(frames))])
 
@@ -26,7 +26,7 @@ def overlay(
 def middle_frames(
     views: UInt8[np.ndarray, "view time height width 3"], maps: Float32[np.ndarray, "view time2 height2 width2"]
 ) -> list[UInt8[np.ndarray, "height width 3"]]:
-    """The middle frame of each view under the view's map, all on one scale."""
+    """The middle frame of each view of a video, in RGB, under the view's map; all maps are on one scale."""
     middle, highest = views.shape[1] // 2, float(maps.max())
     return [overlay_one(view, middle, its, highest) for view, its in zip(views, maps)]
 
@@ -34,7 +34,12 @@ def middle_frames(
 def overlay_one(
     frames: UInt8[np.ndarray, "time height width 3"], i: int, maps: Maps, highest: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Frame `i` of a clip under the clip's map; arguments as `overlay`'s."""
+    """Frame `i` of a clip, in RGB, under the clip's map at its time.
+
+    Args:
+      frames: all frames of the clip, which the map is stretched over.
+      highest: value of the map that is painted most strongly.
+    """
     frame = frames[i]
     place = np.clip((i + 0.5) * len(maps) / len(frames) - 0.5, 0, len(maps) - 1)
     before, rest = int(place), place - int(place)
@@ -47,6 +52,6 @@ def overlay_one(
 
 
 def as_url(picture: UInt8[np.ndarray, "height width 3"]) -> str:
-    """The picture itself, as a JPEG in an address that a page can show."""
+    """The address of an RGB picture that a page can show: it holds the picture itself, as a JPEG."""
     encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -17,13 +17,13 @@ from r3d_jax.weights.trained import TrainedNetwork
 
 
 class Prediction(NamedTuple):
-    """Probabilities of a video or of a stretch of it, or why there are none.
+    """What a network says of a video or of a stretch of it: probabilities, or why there are none.
 
     Attributes:
-      video: the file, as it was named.
-      where: `frames` of a whole video, or `start` and `end` of a stretch in seconds.
-      probabilities: of the network's classes; None where the video cannot be read.
-      reason: why it cannot be read; empty where it can.
+      video: name of the file, as it was given.
+      where: of a whole video {"frames": how many it has}, of a stretch {"start": s, "end": s} in seconds.
+      probabilities: one for each of the network's classes, in their order; None where the video cannot be read.
+      reason: why the video cannot be read; empty where it can.
     """
 
     video: str
@@ -40,24 +40,25 @@ def predict(
     Files may be of any frame size and length. One that cannot be read gets a prediction without probabilities.
 
     Args:
-      network: as `load` gives it.
-      videos: paths of files.
-      views: clips of a video; 0: as many as the network is tested with.
+      network: a trained network, as `load` gives it.
+      videos: paths of the files; `~` is the user's home.
+      views: clips of a video, evenly spaced; 0: as many as the network is tested with.
       batch_size: videos that run through the network together, where their frames are of one size.
-      workers: threads that read; each holds the clips of some videos ready.
+      workers: threads that read, each with the clips of four videos ready; 0: one for each core.
 
     Raises:
-      InputError: a number below what makes sense.
+      InputError: `batch_size` is below 1, or `views` or `workers` below 0.
     """
-    if batch_size < 1 or views < 0 or workers < 0:
-        raise InputError(
-            f"`batch_size` (={batch_size}) must be at least 1, `views` (={views}) and `workers` (={workers}) 0"
-        )
+    given = {"batch_size": (batch_size, 1), "views": (views, 0), "workers": (workers, 0)}
+    if below := [
+        f"`{name}` (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least
+    ]:
+        raise InputError("; ".join(below))
     return _predict(network, videos, replace(network.clip, views=views or network.clip.views), batch_size, workers)
 
 
 def best(probabilities: Float[np.ndarray, "class"], class_names: Sequence[str], top: int) -> list[tuple[str, float]]:
-    """The `top` likeliest classes with their probabilities, the likeliest first; of equals, the lower class."""
+    """The `top` likeliest classes with their probabilities, the likeliest first; of equals, the lower class first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [(class_names[i], float(probabilities[i])) for i in order]
 
@@ -70,14 +71,12 @@ def _predict(network, videos, clip, batch_size, workers):
 
     def run(shape):
         clips = waiting.pop(shape)
-        rows = probabilities(forward(np.stack(list(clips.values()))), network)
-        for place, row in zip(clips, rows):
-            done[place] = Prediction(names[place], {"frames": frames.pop(place)}, row)
+        for place, found in zip(clips, probabilities(forward(np.stack(list(clips.values()))), network)):
+            done[place] = Prediction(names[place], {"frames": frames.pop(place)}, found)
 
-    found = in_order(
-        partial(_read, clip=clip), list(map(Path, videos)), label="Predicting", workers=workers, leave=False
-    )
-    for place, (clips, count, reason) in enumerate(found):
+    paths, read = [Path(video).expanduser() for video in videos], partial(_read, clip=clip)
+    opened = in_order(read, paths, label="Predicting", workers=workers, leave=False)
+    for place, (clips, count, reason) in enumerate(opened):
         if reason:
             done[place] = Prediction(names[place], {"frames": 0}, None, reason)
         else:
@@ -99,7 +98,7 @@ def _predict(network, videos, clip, batch_size, workers):
 def _read(path, *, clip):
     """(clips or None, how many frames the video has, why it cannot be read)."""
     try:
-        video = open_video_file(path.expanduser())
+        video = open_video_file(path)
         return read_views(video, clip), video.info.num_frames, ""
     except OSError as error:
         return None, 0, error.strerror or str(error)

@@ -19,12 +19,14 @@ CURVES = 8
 def timeline(
     network: TrainedNetwork, forward: Callable, path: Path, *, hop: int = 0, batch_size: int = 8
 ) -> Iterator[Prediction]:
-    """A prediction for each stretch of one video, and one with the reason where it cannot be read on.
+    """A prediction for each stretch of one video, and a last one with the reason where it cannot be read on.
+
+    A stretch is what one clip spans. The last one ends with the video; a video that is shorter than a clip loops.
 
     Args:
-      forward: of `make_forward`.
+      forward: a function of `make_forward(network)`, which videos can share.
       path: the video's file, of any length: memory is that of a few clips.
-      hop: frames from one clip's start to the next one's; 0: half of what a clip spans.
+      hop: frames from one stretch's start to the next one's; 0: half of what a clip spans.
       batch_size: clips that run through the network together.
     """
     name, clip = str(path), network.clip
@@ -37,10 +39,10 @@ def timeline(
             while chunk := _until_it_fails(clips, batch_size):
                 some, reason = chunk
                 if some:
-                    rows = probabilities(forward(np.stack([each.clip for each in some])[:, None]), network)
-                    for each, row in zip(some, rows):
+                    logits = forward(np.stack([each.clip for each in some])[:, None])
+                    for each, found in zip(some, probabilities(logits, network)):
                         given = round(each.end, 3)
-                        yield Prediction(name, {"start": round(each.start, 3), "end": given}, row)
+                        yield Prediction(name, {"start": round(each.start, 3), "end": given}, found)
                 if reason:
                     yield _failed(name, reason, given)
                     return
@@ -64,49 +66,60 @@ def _failed(name, reason, at=0.0):
 
 
 class Curve:
-    """Probabilities over time, of a bounded number of points: where there are too many, neighbours are averaged."""
+    """Probabilities over time at a bounded number of points: where there are too many, neighbours are averaged."""
 
     def __init__(self):
         self._seconds: list[float] = []
-        self._rows: list[Float[np.ndarray, "class"]] = []
+        self._probabilities: list[Float[np.ndarray, "class"]] = []
         self._each, self._pending = 1, []
 
-    def add(self, row: Prediction) -> None:
-        """Adds the prediction for the next stretch, at the stretch's middle."""
-        self._pending.append(((row.where["start"] + row.where["end"]) / 2, row.probabilities))
+    def add(self, prediction: Prediction) -> None:
+        """Adds the probabilities of the next stretch, at the stretch's middle."""
+        middle = (prediction.where["start"] + prediction.where["end"]) / 2
+        self._pending.append((middle, prediction.probabilities))
         if len(self._pending) == self._each:
             self._settle()
-        if len(self._rows) == 2 * POINTS:
+        if len(self._seconds) == 2 * POINTS:
             self._seconds = [sum(pair) / 2 for pair in zip(self._seconds[::2], self._seconds[1::2])]
-            self._rows = [(a + b) / 2 for a, b in zip(self._rows[::2], self._rows[1::2])]
+            neighbours = zip(self._probabilities[::2], self._probabilities[1::2])
+            self._probabilities = [(a + b) / 2 for a, b in neighbours]
             self._each *= 2
 
     def _settle(self):
-        seconds, rows = zip(*self._pending)
+        seconds, several = zip(*self._pending)
         self._seconds.append(float(np.mean(seconds)))
-        self._rows.append(np.mean(rows, 0))
+        self._probabilities.append(np.mean(several, 0))
         self._pending = []
 
     def __len__(self):
-        return len(self._rows) + bool(self._pending)
+        return len(self._seconds) + bool(self._pending)
 
     def points(self) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point class"]]:
-        """The curve so far: seconds, and the probabilities at them."""
+        """The curve so far: times in seconds, and the probabilities of all classes at them."""
         if self._pending:
             self._settle()
-        return np.array(self._seconds), np.array(self._rows)
+        return np.array(self._seconds), np.array(self._probabilities)
 
 
 def draw(curve: Curve, class_names: tuple[str, ...], title: str, path: Path) -> None:
-    """A picture of the likeliest classes' probabilities over time, into a file that is not there yet."""
+    """Draws the probabilities of the CURVES likeliest classes over time into a PNG file that is not there yet.
+
+    Args:
+      curve: at least one point.
+      path: the file; folders above it are made.
+
+    Raises:
+      FileExistsError: there is something at `path` already.
+    """
     from matplotlib.figure import Figure  # half a second, which only a drawn picture should cost
 
-    seconds, rows = curve.points()
+    seconds, found = curve.points()
     figure = Figure(figsize=(10, 3.5), layout="constrained")
     axes = figure.subplots()
-    shown = np.argsort(-rows.mean(0), kind="stable")[:CURVES]
+    shown = np.argsort(-found.mean(0), kind="stable")[:CURVES]
+    marker = "o" if len(seconds) < 60 else ""
     for label in shown:
-        axes.plot(seconds, rows[:, label], label=class_names[label], marker="o" if len(rows) < 60 else "", markersize=3)
+        axes.plot(seconds, found[:, label], label=class_names[label], marker=marker, markersize=3)
     axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02), title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -116,7 +129,7 @@ def draw(curve: Curve, class_names: tuple[str, ...], title: str, path: Path) -> 
 
 
 def free_path(folder: Path, stem: str, suffix: str) -> Path:
-    """`folder/stem.suffix`, or with the lowest number behind `stem` that no file there has."""
+    """`folder/stem` with the `suffix` or, where that exists, `stem-2`, `stem-3`, ...: the first that does not."""
     path, number = folder / f"{stem}{suffix}", 2
     while path.exists():
         path, number = folder / f"{stem}-{number}{suffix}", number + 1

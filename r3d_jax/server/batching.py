@@ -8,20 +8,22 @@ import numpy as np
 
 
 class Batcher:
-    """Calls a function of arrays with the rows of all that wait for it and have one shape, in a thread of its own.
+    """Calls a function of arrays for all who wait for it together, in a thread of its own; to be awaited.
 
-    While one batch runs, the next one gathers: no request waits for others to come.
+    The function takes arrays with as many rows each and gives an array with a row for each of theirs. What waits at a
+    time and has rows of one shape runs together. While one batch runs, the next one gathers: nobody waits for others
+    to come. An error of the function reaches all whose rows were in that batch, and no others.
     """
 
     def __init__(self, function: Callable, most: int):
-        """At most `most` rows at a time; a caller who brings more is served in parts."""
+        """`function` is called with at most `most` rows at a time; a caller who brings more is served in parts."""
         self._function, self._most = function, most
         self._waiting: list[tuple[tuple, tuple, asyncio.Future]] = []  # shapes, arrays, where the result goes
         self._thread = ThreadPoolExecutor(1)
         self._task: asyncio.Task | None = None  # runs batches while anyone waits
 
     async def __call__(self, *arrays: np.ndarray) -> np.ndarray:
-        """The function's rows for the rows of `arrays`, which have as many each."""
+        """The rows that the function gives for those of `arrays`, which have as many each."""
         parts = [[x[i : i + self._most] for x in arrays] for i in range(0, len(arrays[0]), self._most)]
         return np.concatenate(await asyncio.gather(*map(self._wait_for, parts)))
 

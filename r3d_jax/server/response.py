@@ -1,4 +1,4 @@
-"""The response to one video: its classes, their course over time, and what speaks for the likeliest."""
+"""The response to one video: its classes, their course over time, and what speaks for the likeliest of them."""
 
 import math
 from dataclasses import replace
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from r3d_jax.inference.forward import probabilities
 from r3d_jax.inference.overlay import PICTURES, as_url, middle_frames
 from r3d_jax.inference.predict import best
+from r3d_jax.video.clips import eval_clips
 from r3d_jax.video.views import Video, Views, moments, read_views
 from r3d_jax.weights.trained import TrainedNetwork
 
@@ -18,12 +19,14 @@ OBLONG = 4  # the longest edge that is taken, over the shortest: memory goes wit
 
 
 class Question(NamedTuple):
-    """A video's clips, and when they are shown.
+    """What is to be found out about one video: its clips, and when they are shown.
 
     Attributes:
-      views: what it is tested on.
-      along: clips along the whole video; as many as one asked for.
-      view_seconds, along_seconds: the middle of each; for each crop again.
+      views: the clips that the video would be tested on.
+      along: clips of whole frames along the video, at most POINTS; none where its course over time is not asked for.
+      view_seconds, along_seconds: the middle of each clip in time, in seconds; of views for each crop again.
+      frames: how many frames the video has.
+      seconds: when its last frame is shown, in seconds from the first.
     """
 
     views: Views
@@ -35,10 +38,14 @@ class Question(NamedTuple):
 
 
 def ask(video: Video, network: TrainedNetwork, *, timeline: bool) -> Question:
-    """Reads a video's clips for a response.
+    """Reads the clips of an opened video that a response is made of.
+
+    Args:
+      network: what the clips are for: their number, length and size are those that it is tested with.
+      timeline: whether the video's course over time is asked for.
 
     Raises:
-      ValueError: a video that cannot be read, or is too oblong; the message is the reason.
+      ValueError: a video that cannot be read, or whose frames are too oblong; the message is the reason.
     """
     height, width = video.info.height, video.info.width
     if max(height, width) > OBLONG * min(height, width):
@@ -66,29 +73,39 @@ def ask(video: Video, network: TrainedNetwork, *, timeline: bool) -> Question:
 def respond(
     network: TrainedNetwork, question: Question, logits: Float[np.ndarray, "clip class"], top: int
 ) -> dict[str, Any]:
-    """JSON: classes of the video, and of each point of time; `logits` are of its views, then of the clips along it."""
+    """The response as JSON can carry it: the video's likeliest classes and, where asked for, their course over time.
+
+    Args:
+      logits: of the question's views, followed by those of its clips along the video.
+      top: how many classes are given.
+    """
     views = len(question.views)
-    row = probabilities(logits[None, :views], network)[0]
-    found = {
+    found = probabilities(logits[None, :views], network)[0]
+    response = {
         "frames": question.frames,
         "seconds": round(question.seconds, 3),
-        "top": [{"class": name, "probability": round(p, 6)} for name, p in best(row, network.class_names, top)],
+        "top": [{"class": name, "probability": round(p, 6)} for name, p in best(found, network.class_names, top)],
     }
     if len(question.along):
         course = probabilities(logits[views:, None], network)
         shown = np.argsort(-course.max(0), kind="stable")[:top]
-        found["timeline"] = {
+        response["timeline"] = {
             "seconds": question.along_seconds.round(3).tolist(),
             "classes": [
                 {"class": network.class_names[i], "probabilities": [round(float(p), 6) for p in course[:, i]]}
                 for i in shown
             ],
         }
-    return found
+    return response
 
 
 def strip(question: Question, maps: Float[np.ndarray, "view time2 height2 width2"], class_name: str) -> dict[str, Any]:
-    """JSON: the middle frame of each view, at most PICTURES, with what speaks for the class painted over it."""
+    """Pictures as JSON can carry them: the middle frames of at most PICTURES views, under what speaks for a class.
+
+    Args:
+      maps: of each view, for the class.
+      class_name: the class, which is given back with the pictures.
+    """
     frames = middle_frames(question.views, maps)[:PICTURES]
     pictures = [
         {"seconds": round(float(seconds), 3), "image": as_url(frame)}

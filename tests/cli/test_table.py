@@ -5,22 +5,18 @@ import numpy as np
 import pytest
 
 from r3d_jax.cli.table import lines
-from r3d_jax.inference.predict import Prediction, best
+from r3d_jax.inference.predict import Prediction
 
 CLASSES = ("ride, slowly", "run", "swim")
-ROWS = [
+PREDICTIONS = [
     Prediction("a.avi", {"frames": 9}, np.array([0.25, 0.5, 0.25], np.float32)),
     Prediction("long name.avi", {"frames": 0}, None, "not a video"),
 ]
 
 
-def printed(kind, rows=ROWS, top=2, columns=0):
-    videos = [row.video for row in rows]
-    return list(lines(iter(rows), kind, CLASSES, top=top, videos=videos, columns=columns))
-
-
-def test_the_likeliest_classes_come_first_and_the_lower_of_equals():
-    assert [name for name, _ in best(ROWS[0].probabilities, CLASSES, 3)] == ["run", "ride, slowly", "swim"]
+def printed(kind, predictions=PREDICTIONS, top=2, columns=0):
+    videos = [each.video for each in predictions]
+    return list(lines(iter(predictions), kind, CLASSES, top=top, videos=videos, columns=columns))
 
 
 def test_json_lines():
@@ -47,10 +43,10 @@ def test_a_table_to_read():
 
 @pytest.mark.parametrize("top, columns, cells", [(0, 60, 2), (0, 20, 1), (0, 0, 3), (3, 20, 3)])
 def test_a_table_shows_no_more_than_fits_unless_told(top, columns, cells):
-    assert printed("table", ROWS[:1], top, columns)[1].count("%") == cells
+    assert printed("table", PREDICTIONS[:1], top, columns)[1].count("%") == cells
 
 
 def test_stretches_tell_when_they_are():
-    rows = [Prediction("a.avi", {"start": 0.0, "end": 1.5}, ROWS[0].probabilities)]
-    assert printed("table", rows, top=1)[1] == "a.avi      0.00 to     1.50 s   50.0% run"
-    assert printed("csv", rows, top=1)[0] == "video,start,end,class1,probability1,error"
+    predictions = [Prediction("a.avi", {"start": 0.0, "end": 1.5}, PREDICTIONS[0].probabilities)]
+    assert printed("table", predictions, top=1)[1] == "a.avi      0.00 to     1.50 s   50.0% run"
+    assert printed("csv", predictions, top=1)[0] == "video,start,end,class1,probability1,error"

@@ -4,10 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from r3d_jax.inference import forward as module
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import predict_views
+from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.trained import TrainedNetwork
 
 
@@ -28,7 +30,7 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
     model = network.model.clone(heads=(head, head.clone(num_classes=7, unique_id="other")))
     variables = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
     several = network._replace(model=model, variables=variables)
-    expected, _ = predict_views(variables, clips, model=model)
+    expected, _ = jax.jit(partial(predict_views, model=model))(variables, clips)
     np.testing.assert_allclose(make_forward(several)(clips), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -37,7 +39,7 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
 def test_a_videos_probabilities_are_averaged_as_the_head_says(rng, activation, total, average):
     model = build("r3d_18", 4, activation=activation, average=average)
     logits = rng.standard_normal((2, 3, 4), np.float32)
-    found = probabilities(logits, TrainedNetwork(model, {}, tuple("abcd"), (8, 16, 16, 3), 1, 16))
+    found = probabilities(logits, TrainedNetwork(model, {}, tuple("abcd"), ClipSpec()))
     function = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}[activation]
     expected = function(logits).mean(1) if average == "probabilities" else function(logits.mean(1))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -48,15 +50,26 @@ def test_a_videos_probabilities_are_averaged_as_the_head_says(rng, activation, t
 def test_maps_are_those_of_each_video_alone(network, clips):
     classes = np.array([0, 2, 1])
     maps = make_maps(network)(clips, classes)
-    alone = grad_cam(network.variables, clips, classes, model=network.model)
+    alone = jax.jit(partial(grad_cam, model=network.model))(network.variables, clips, classes)
     np.testing.assert_allclose(maps, alone, rtol=1e-4, atol=1e-6)
 
 
 def test_programs_of_many_frame_sizes_are_not_all_kept(network, rng, monkeypatch):
-    monkeypatch.setattr("r3d_jax.inference.forward.SHAPES", 2)
-    forward = make_forward(network)
-    for width in (16, 18, 20, 22):
+    jit, made, kept = jax.jit, [], []
+
+    def mean_colours(_, clips, **__):  # in place of the network: compiled in no time
+        return clips.astype("float32").mean((2, 3, 4))
+
+    monkeypatch.setattr(module, "SHAPES", 2)
+    monkeypatch.setattr(module, "predict_views", mean_colours)
+    with monkeypatch.context() as patch:
+        patch.setattr("jax.jit", lambda *given, **options: made.append(jit(*given, **options)) or made[-1])
+        forward = make_forward(network)
+    (programs,) = made
+    for width in (16, 18, 16, 20, 22, 16, 16):
         assert forward(rng.integers(0, 256, (1, 1, 4, 16, width, 3), np.uint8)).shape == (1, 1, 3)
+        kept.append(programs._cache_size())
+    assert kept == [1, 2, 2, 1, 2, 1, 1]
 
 
 def test_few_sizes_are_compiled_and_little_is_computed_for_nothing():

@@ -1,0 +1,77 @@
+"""What a request asks for, and which requests are refused before any video is read."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Refused(Exception):
+    """A request that gets no predictions: the HTTP status of its response, and why."""
+
+    def __init__(self, status: int, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
+class Wanted(NamedTuple):
+    """What a request asks for: how many classes, whether their course over time, whether pictures under maps."""
+
+    top: int
+    timeline: bool
+    cam: bool
+
+
+def wanted(query: Mapping[str, str], classes: int) -> Wanted:
+    """What the parameters of a request's address ask for.
+
+    Args:
+      query: the parameters by name.
+      classes: how many the network tells apart; no more are given.
+
+    Raises:
+      Refused: 400: an unknown parameter, or a value that a parameter cannot have.
+    """
+    unknown = set(query) - set(Wanted._fields)
+    if unknown:
+        raise Refused(400, f"no parameter {', '.join(sorted(unknown))}; there are {', '.join(Wanted._fields)}")
+    top = query.get("top", "5")
+    if not re.fullmatch("[1-9][0-9]{0,8}", top):
+        raise Refused(400, f"`top` (={top}) must be a number from 1")
+    flags = [query.get(name, "0") for name in ("timeline", "cam")]
+    if not set(flags) <= {"0", "1"}:
+        raise Refused(400, "`timeline` and `cam` must be 0 or 1")
+    return Wanted(min(int(top), classes), *(flag == "1" for flag in flags))
+
+
+def check_sender(asked: str, origin: str, host: str) -> None:
+    """Refuses what other sites' pages ask for, which the user's browser may be showing.
+
+    Args:
+      asked: the server as the request calls it (its header Host).
+      origin: the page that asks (its header Origin); empty: no page does.
+      host: address that the server listens at.
+
+    Raises:
+      Refused: 403: the page is another server's, or the server is this machine's own and called by another name.
+    """
+    name = _without_port(asked)
+    if host in LOOPBACK and name not in LOOPBACK:
+        raise Refused(403, f"this is no server of {name}")
+    if origin and origin.partition("//")[2] != asked:
+        raise Refused(403, f"pages of {origin} may not ask")
+
+
+def check_kind(content_type: str) -> None:
+    """Refuses a body that wraps the video's bytes into a form, as `curl -F` sends it.
+
+    Raises:
+      Refused: 415: the header Content-Type says that the body has several parts.
+    """
+    if content_type.startswith("multipart/"):
+        raise Refused(415, "the video is wrapped in a form; send its bytes themselves: curl --data-binary @FILE")
+
+
+def _without_port(address):
+    return address[1:].partition("]")[0] if address.startswith("[") else address.partition(":")[0]

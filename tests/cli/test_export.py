@@ -1,0 +1,12 @@
+def test_an_exported_network_predicts_as_before(run, source, folder, tmp_path):
+    status, printed = run("export", source, tmp_path / "tiny.npz")
+    assert status == 0 and "loads in" in printed
+    before, after = (run("predict", each, folder / "v0.avi")[1] for each in (source, tmp_path / "tiny.npz"))
+    assert before == after
+
+
+def test_a_file_that_is_there_is_left_alone(run, source, tmp_path):
+    (tmp_path / "tiny.npz").write_text("mine")
+    status, _ = run("export", source, tmp_path / "tiny.npz")
+    assert status.startswith(f"error: {tmp_path}/tiny.npz is there already")
+    assert (tmp_path / "tiny.npz").read_text() == "mine"

@@ -1,0 +1,3 @@
+from untrained import folder, network
+
+__all__ = ["folder", "network"]

@@ -1,0 +1,53 @@
+import pytest
+
+from r3d_jax.server.request import Refused, check_kind, check_sender, wanted
+
+
+def test_what_is_not_said_is_five_classes_alone():
+    assert wanted({}, classes=101) == (5, False, False)
+    assert wanted({"top": "7", "timeline": "1", "cam": "0"}, classes=101) == (7, True, False)
+    assert wanted({"cam": "1"}, classes=3) == (3, False, True)
+
+
+@pytest.mark.parametrize(
+    "query, message",
+    [
+        ({"best": "1", "all": "1"}, "no parameter all, best; there are top, timeline, cam"),
+        ({"top": "0"}, r"`top` .=0. must be a number from 1"),
+        ({"top": "\N{SUPERSCRIPT TWO}"}, "must be a number from 1"),
+        ({"timeline": "yes"}, "`timeline` and `cam` must be 0 or 1"),
+    ],
+)
+def test_what_is_no_parameter_is_refused(query, message):
+    with pytest.raises(Refused, match=message) as refused:
+        wanted(query, classes=101)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost:8000", "[::1]:8000"])
+def test_this_machine_may_be_called_by_its_names(name):
+    check_sender(name, "", "127.0.0.1")
+    check_sender(name, f"http://{name}", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "asked, origin, host",
+    [
+        ("elsewhere.example:8000", "", "127.0.0.1"),
+        ("127.0.0.1:8000", "http://127.0.0.1:9000", "127.0.0.1"),
+        ("machine:8000", "http://elsewhere.example", "0.0.0.0"),
+    ],
+)
+def test_other_sites_have_no_business_here(asked, origin, host):
+    with pytest.raises(Refused) as refused:
+        check_sender(asked, origin, host)
+    assert refused.value.status == 403
+    check_sender("machine:8000", "http://machine:8000", "0.0.0.0")
+
+
+def test_a_form_is_refused_with_the_remedy():
+    check_kind("application/x-www-form-urlencoded")  # what curl --data-binary says
+    check_kind("video/mp4")
+    with pytest.raises(Refused, match="curl --data-binary @FILE") as refused:
+        check_kind("multipart/form-data")
+    assert refused.value.status == 415
