@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from r3d_jax.video.clips import train_clip
-from r3d_jax.video.folder import SUFFIXES
+from r3d_jax.video.folder import videos_in
 from r3d_jax.video.pixels import read_window
 from r3d_jax.video.probe import probe
 from r3d_jax.video.transforms import draw_crop_window
@@ -82,8 +82,7 @@ def main():
     parser.add_argument("--variants", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
-    files = [path for path in sorted(flags.folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    files = [path for path in files if 0 < path.stat().st_size <= LARGEST]
+    files = [path for path in videos_in(flags.folder) if 0 < path.stat().st_size <= LARGEST]
     context, found, memory, slowest = get_context("spawn"), collections.Counter(), [], 0.0
     process = pipe = None
     for seed in range(flags.seed, flags.seed + flags.variants):
@@ -107,6 +106,9 @@ def main():
             memory.append(size)
         if what.isupper():
             print(f"variant {seed}: {what}", flush=True)
+    if process:
+        pipe.send(None)
+        process.join()
     print(f"{flags.variants:,} variants of {len(files)} files:", dict(found), f"slowest {slowest:.1f} s")
     tenths = [memory[int(share * (len(memory) - 1))] for share in np.linspace(0, 1, 11)]
     print("memory:", ", ".join(f"{size:.0f}" for size in tenths), f"MiB; at most {max(memory):.0f}")

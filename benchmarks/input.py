@@ -23,13 +23,14 @@ import numpy as np
 
 from r3d_jax.data.batches import read_ahead, train_batches
 from r3d_jax.data.video_folder import VideoFolder
-from r3d_jax.video.clips import test_clips, train_clip
-from r3d_jax.video.folder import SUFFIXES
+from r3d_jax.video.clips import ClipSpec, eval_clips, train_clip
+from r3d_jax.video.folder import videos_in
 from r3d_jax.video.pixels import read_whole, read_window
 from r3d_jax.video.probe import probe
 from r3d_jax.video.transforms import draw_crop_window, short_edge_size
 
 FRAMES, CROP, SIZES = 8, 112, (128, 160)
+ENDLESS = 2**30  # batches: epoch after epoch
 
 
 def jobs_of(videos, clips, seed):
@@ -165,26 +166,27 @@ def prepared(folder):
     with tempfile.TemporaryDirectory() as place:
         with contextlib.redirect_stdout(None):
             videos = VideoFolder(source=str(folder), data_dir=place, max_broken=1.0).load()
-        options = {"batch_size": 8, "videos_per_epoch": 0, "seed": 0, "frames": FRAMES, "strides": (1, 1)}
-        yield train_batches(videos, np.arange(len(videos.records)), **options, sizes=SIZES, crop=CROP, flip=0.5)
+        clip = ClipSpec(frames=FRAMES, train_sizes=SIZES, crop=CROP)
+        yield train_batches(videos, np.arange(len(videos.records)), clip, batch_size=8)
 
 
-def scale(dataset, batches, rounds):
+def scale(batches, count, rounds):
     """Prints the speed of the whole input pipeline, records to batches, with one and with two workers of each kind."""
     speeds = {}
     for _ in range(rounds):
         for kind in ("workers", "processes"):
-            for count in (1, 2):
-                with contextlib.closing(iter(read_ahead(dataset, **{"workers": 0, kind: count}))) as read:
+            for readers in (1, 2):
+                how = {"workers": 0, kind: readers, "stop": ENDLESS}
+                with contextlib.closing(iter(read_ahead(batches, **how))) as read:
                     for _ in range(8):
                         next(read)
                     start = time.perf_counter()
-                    for _ in range(batches):
+                    for _ in range(count):
                         next(read)
-                    speeds.setdefault((kind, count), []).append(8 * batches / (time.perf_counter() - start))
+                    speeds.setdefault((kind, readers), []).append(8 * count / (time.perf_counter() - start))
                 gc.collect()
     for kind, name in (("workers", "thread"), ("processes", "process")):
-        one, two = (statistics.median(speeds[kind, count]) for count in (1, 2))
+        one, two = (statistics.median(speeds[kind, readers]) for readers in (1, 2))
         print(f"records to batches: one {name} {one:.0f} clips/s, two {two:.0f}: {two / one:.2f} times")
 
 
@@ -193,7 +195,7 @@ def test_cost(videos):
     seconds, shown, different = 0.0, 0, 0
     some = videos[:: max(1, len(videos) // 20)]
     for data, packet_index, info in some:
-        indices = test_clips(info.num_frames, views=10, frames=FRAMES, stride=1)
+        indices = eval_clips(info.num_frames, views=10, frames=FRAMES, stride=1)
         start = time.perf_counter()
         read_whole(data, packet_index, info, indices, size=128)
         seconds += time.perf_counter() - start
@@ -204,12 +206,12 @@ def test_cost(videos):
     )
 
 
-def memory(dataset, clips):
+def memory(batches, clips):
     """Prints resident memory over many clips through the whole pipeline, and what `read_ahead` says it may take."""
     batch = 8
     frame = 240 * 320 * 1.5
     bound = (2 + 2 + 1) * batch * FRAMES * CROP**2 * 3 + 2 * (2**20 + (FRAMES + 12) * frame)
-    with contextlib.closing(iter(read_ahead(dataset, workers=2))) as read:
+    with contextlib.closing(iter(read_ahead(batches, stop=ENDLESS, workers=2))) as read:
         sizes = []
         for k in range(clips // batch):
             if k % (clips // batch // 10) == 0:
@@ -228,7 +230,7 @@ def main():
     parser.add_argument("--memory_clips", type=int, default=20_000)
     flags = parser.parse_args()
     cv2.setNumThreads(1)
-    paths = sorted(path for path in flags.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = videos_in(flags.folder)
     videos = []
     for path in paths:
         data = path.read_bytes()
@@ -239,9 +241,9 @@ def main():
     compare(readers_of(paths, videos), videos, flags.clips, flags.rounds)
     test_cost(videos)
     os.sched_setaffinity(0, cores)
-    with prepared(flags.folder) as dataset:
-        scale(dataset, flags.clips // 2, flags.rounds)
-        memory(dataset, flags.memory_clips)
+    with prepared(flags.folder) as batches:
+        scale(batches, flags.clips // 2, flags.rounds)
+        memory(batches, flags.memory_clips)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ if __name__ == "__main__":
 """
     Demo(data_dir=tmp_path, groups=5, videos_per_group=1).load()
     command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == "the same 5\n", done.stderr
 
 
