@@ -14,7 +14,13 @@ EDGE = 640  # of the matrix, in the drawing's units
 
 
 def confusion_svg(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...]) -> str:
-    """Rows are labels, columns predictions; the darker, the larger the share of the row. Each cell tells its count."""
+    """A confusion matrix as an SVG element: rows are labels, columns what their videos are taken for.
+
+    The darker a field, the larger its part of the row; each tells its count when it is pointed at.
+
+    Args:
+      names: of the classes, beside the matrix where there are at most LABELLED.
+    """
     count = len(names)
     cell = EDGE / count
     margin = 7 * max(map(len, names)) + 12 if count <= LABELLED else 8
@@ -44,7 +50,7 @@ def confusion_svg(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, 
 
 
 def calibration_image(bins: list[Bin]) -> str:
-    """Accuracy over confidence; the diagonal would be perfect."""
+    """Accuracy over confidence as an HTML image, with the diagonal, on which a network is perfectly calibrated."""
     figure, axes = _figure()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfectly calibrated")
     low = [each.low for each in bins]
@@ -61,7 +67,12 @@ def calibration_image(bins: list[Bin]) -> str:
 
 
 def views_image(points: list[tuple[int, float]], whole: Proportion) -> str:
-    """Accuracy over the number of views; the band is the interval of all of them."""
+    """Accuracy over the number of views as an HTML image, with the interval for all views as a band.
+
+    Args:
+      points: (number of views, accuracy with so many).
+      whole: the accuracy with all views.
+    """
     figure, axes = _figure()
     counts, accuracies = zip(*points)
     axes.axhspan(whole.low, whole.high, alpha=0.15, color="#2563eb", label="95 % interval with all views")

@@ -19,12 +19,15 @@ TOP = 5
 
 
 class Tested(NamedTuple):
-    """What a network says of the test videos.
+    """What a network says of the test videos, in the order of the data set's index.
 
     Attributes:
-      rows: their places in the data set's index.
-      of_clips, logits: of every clip, and of the videos; ranks are taken of these, for probabilities can be equal.
-      missing: why others could not be read, by their places.
+      rows: places of the videos in the data set's index.
+      labels: their classes.
+      of_clips: logits of every clip.
+      logits: of the videos; ranks are taken of these, for probabilities can be equal.
+      probabilities: of the videos.
+      missing: {place: reason} of the videos that could not be read.
     """
 
     rows: Int[np.ndarray, "video"]
@@ -36,22 +39,22 @@ class Tested(NamedTuple):
 
     @property
     def predicted(self) -> Int[np.ndarray, "video"]:
-        """The likeliest class of each."""
+        """Each video's likeliest class."""
         return self.logits.argmax(1)
 
     @property
     def confidence(self) -> Float[np.ndarray, "video"]:
-        """Its probability."""
+        """The probability of each video's likeliest class."""
         return self.probabilities.max(1)
 
 
 def collect(network: TrainedNetwork, batches: Batches, *, workers: int, **static) -> Tested:
-    """A network's logits on every video of `batches`, in the order of their rows.
+    """A network's logits on every video of `batches`, under a progress bar.
 
     Args:
-      batches: of `eval_batches`.
+      batches: test batches, as `eval_batches` gives them.
       workers: threads that read.
-      static: further arguments of `predict_views`.
+      static: further arguments of `predict_views`, such as `views_at_once` and `dtype`.
 
     Raises:
       InputError: no video can be read.
@@ -80,7 +83,15 @@ def collect(network: TrainedNetwork, batches: Batches, *, workers: int, **static
 def predictions_csv(
     tested: Tested, class_names: tuple[str, ...], names: np.ndarray, label_of: Int[np.ndarray, "every_video"]
 ) -> str:
-    """One line a video: its label, the label's place and probability, the likeliest classes; why it is missing."""
+    """Every prediction as CSV text: a line for each test video, under a line of titles.
+
+    A line holds the video's name and label, the label's rank (from 1) and probability, and the TOP likeliest classes
+    with theirs. Videos that could not be read come last, with the reason.
+
+    Args:
+      names: of all videos in the data set's index.
+      label_of: classes of all videos in the data set's index.
+    """
     count = min(TOP, len(class_names))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

@@ -9,7 +9,14 @@ from r3d_jax.report.statistics import ClassResult, Proportion
 
 
 class Strip(NamedTuple):
-    """One video in pictures: what it is, what it is taken for, and how sure that is."""
+    """One video in pictures: what it is, what it is taken for, and how sure that is.
+
+    Attributes:
+      video: its name.
+      label, predicted: names of the classes that it is of and is taken for.
+      probability, of_label: probabilities of the predicted class and of the label.
+      images: addresses of its frames, which hold the pictures themselves.
+    """
 
     video: str
     label: str
@@ -20,7 +27,7 @@ class Strip(NamedTuple):
 
 
 def fill(slots: dict[str, str]) -> str:
-    """The page with HTML in each of its slots."""
+    """The whole page as HTML text, with {slot: HTML} put where page.html has `<!--slot-->`."""
     page = resources.files("r3d_jax.report").joinpath("page.html").read_text()
     for name, html in slots.items():
         page = page.replace(f"<!--{name}-->", html)
@@ -28,22 +35,22 @@ def fill(slots: dict[str, str]) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A proportion in per cent, as in `97.5 %`; a dash where it has no value."""
+    """A proportion in per cent as HTML, such as `97.5 %`; a dash where it has no value (nan)."""
     return "&ndash;" if isnan(value) else f"{100 * value:.{digits}f} %"
 
 
 def interval(proportion: Proportion) -> str:
-    """A confidence interval in per cent, as in `91.0 to 99.3 %`; a dash where it has no value."""
+    """The confidence interval of a proportion in per cent as HTML, such as `91.0 to 99.3 %`; a dash for nan."""
     return "&ndash;" if isnan(proportion.low) else f"{100 * proportion.low:.1f} to {100 * proportion.high:.1f} %"
 
 
 def tile(title: str, value: str, below: str) -> str:
-    """One number that matters, with its title above and what it is of below."""
+    """One number that matters as an HTML element, with a `title` above it and HTML of what it is `below` it."""
     return f'<div class="tile"><span>{escape(title)}</span><b>{value}</b><span>{below}</span></div>'
 
 
 def class_table(rows: list[ClassResult]) -> str:
-    """One row a class; cells carry the values that they are sorted by."""
+    """An HTML table with a row for each class, whose cells carry the values that the page's script sorts them by."""
     titles = [("class", "text"), ("videos", ""), ("right", ""), ("recall", ""), ("interval", ""), ("predicted", "")]
     titles += [("precision", ""), ("most often taken for", "text"), ("times", "")]
     head = "".join(f'<th scope="col" class="{kind}"><button>{title}</button></th>' for title, kind in titles)
@@ -65,12 +72,12 @@ def class_table(rows: list[ClassResult]) -> str:
 
 
 def strips(found: list[Strip], none: str) -> str:
-    """Videos in pictures; `none` where there are none."""
+    """Videos in pictures as HTML, or the text `none` where there are none."""
     return "".join(map(_strip, found)) or f"<p>{escape(none)}</p>"
 
 
 def paragraphs(lines: list[str]) -> str:
-    """Text, one paragraph a line."""
+    """HTML with a paragraph for each line of text."""
     return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 

@@ -21,7 +21,15 @@ def draw_strips(
     tested: Tested,
     maps: Callable | None = None,
 ) -> list[Strip]:
-    """Of the `chosen` rows of `tested`: the middle frame of each view, under its map where there are `maps`."""
+    """The middle frame of each view of some test videos, as they are or under maps of what speaks for a class.
+
+    Videos that cannot be read any more are left out.
+
+    Args:
+      chosen: rows of `tested`.
+      clip: what the network sees of a video; at most PICTURES views are drawn, in whole frames.
+      maps: a function of `make_maps`, called for the predicted classes; None: no maps.
+    """
     found = []
     for i in chosen:
         row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(tested.predicted[i])
@@ -41,13 +49,16 @@ def draw_strips(
 
 
 def worst(tested: Tested, count: int) -> list[int]:
-    """Rows of `tested` that are wrong with the highest probability, the worst first."""
+    """At most `count` rows of `tested` that are wrong, those with the highest probability, the worst first."""
     wrong = tested.predicted != tested.labels
     return [int(i) for i in np.argsort(-tested.confidence, kind="stable") if wrong[i]][:count]
 
 
 def some(tested: Tested, count: int) -> list[int]:
-    """Rows to be looked at more closely: half of them the worst mistakes, the others right, of different classes."""
+    """At most `count` rows of `tested` to be looked at more closely.
+
+    Up to half of them are the worst mistakes; the others are right, the surest video of each of so many classes.
+    """
     wrong, found = worst(tested, count // 2), tested.predicted == tested.labels
     right: dict[int, int] = {}
     for i in np.argsort(-tested.confidence, kind="stable"):

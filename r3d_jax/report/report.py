@@ -25,7 +25,6 @@ from r3d_jax.training.logs import say
 from r3d_jax.training.metrics import TOP
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run import CONFIG, NETWORK, read_clip, read_config, saved_by_script
-from r3d_jax.weights.trained import TrainedNetwork
 
 MISTAKES, MAPPED = 12, 6  # videos that are shown
 # Settings on which it depends which videos are tested, and on what clips of them.
@@ -35,9 +34,16 @@ DECIDING += tuple(f"clip.{name}" for name in ("frames", "stride", "frame_rate", 
 
 
 def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
-    """Writes `report.html` and `predictions.csv` into `workdir`; the exit status.
+    """Tests a network on every test video and writes `report.html` and `predictions.csv`; the exit status.
 
-    Tests the run in `workdir` or, where that holds none, the network that `finetune.source` names.
+    The network is that of the run in `workdir` or, where that holds none, the one that `finetune.source` names. Where
+    the run was trained with other settings that decide which videos are tested or what is seen of them, the report
+    begins with a line on each, which is printed too.
+
+    Args:
+      config: which videos are tested, and on what clips of them.
+      workdir: folder that the report is written into.
+      checkpoint: "last" or "best", of the run in `workdir`.
 
     Raises:
       InputError: settings that cannot work, no network, or videos that cannot be had or are of other classes.
@@ -45,8 +51,9 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     check(config, 1)
     if jax.process_count() > 1:
         raise InputError(f"a report is made in one process, and here are {jax.process_count()}; start it alone")
-    network, notes = _network(config, workdir, checkpoint), _differences(config, workdir)
-    for note in notes:
+    source = _source(config, workdir)
+    network = load(source, checkpoint if source == workdir else config.finetune.checkpoint)
+    for note in (notes := _differences(config, source)):
         say(note)
     videos = load_videos(config)
     _check_classes(network, videos, config.data.name)
@@ -63,27 +70,26 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     return 0
 
 
-def _network(config, workdir, checkpoint) -> TrainedNetwork:
+def _source(config, workdir):
+    """Where the network is: the run's folder, or what the settings name where that holds none."""
     source = config.finetune.source
-    if (workdir / NETWORK).exists() or not source:
-        if not workdir.exists():
-            raise InputError(
-                f"no run in {workdir}; train one, name its folder (`workdir`), or a converted network "
-                "(`finetune.source`)"
-            )
-        return load(workdir, checkpoint)
-    return load(source, config.finetune.checkpoint)
+    if source and not (workdir / NETWORK).exists():
+        return Path(source).expanduser()
+    if not workdir.exists():
+        raise InputError(
+            f"no run in {workdir}; train one, name its folder (`workdir`), or a converted network (`finetune.source`)"
+        )
+    return workdir
 
 
-def _differences(config, workdir):
-    """A line for each setting that decides what is tested, and how, and differs from the run's own."""
-    if not (workdir / CONFIG).exists():
+def _differences(config, run):
+    """A line for each setting that decides what is tested, and how, and differs from those that `run` has had."""
+    if not (run / CONFIG).exists():  # a converted network does not tell what it was trained on
         return []
-    by_script = saved_by_script(workdir)
-    trained = replace(config, clip=read_clip(workdir)) if by_script else read_config(workdir)
+    trained = replace(config, clip=read_clip(run)) if saved_by_script(run) else read_config(run)
     changed = configs.changed(trained, config)
     return [
-        f"{name}: {before!r} in training, {now!r} here"
+        f"{name}: {before!r} in training, {now!r} now"
         + ("; videos that it was trained on may be among those tested" if name.startswith("data.") else "")
         for name, (before, now) in changed.items()
         if name in DECIDING
@@ -95,7 +101,7 @@ def _check_classes(network, videos: VideoSet, name):
     if len(ours) != len(theirs):
         raise InputError(
             f"the network tells {len(ours)} classes apart, but {name} has {len(theirs)}; test it on the data that it "
-            "was trained for, or fine-tune it (finetune.source)"
+            "was trained for, or fine-tune it (`finetune.source`)"
         )
     if ours != theirs:
         i = next(i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b)

@@ -13,7 +13,13 @@ LEVELS = (("video", 1), ("video", 5), ("clip", 1), ("clip", 5))
 
 
 def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> list[str]:
-    """The numbers of a test as lines for a terminal: accuracies with their intervals, the loss, what is missing."""
+    """The numbers of a test as lines for a terminal: accuracies with their intervals, the loss, what is missing.
+
+    Args:
+      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out), `loss` and
+        `calibration_error`.
+      videos, clips, missing: how many were tested, and how many videos could not be read.
+    """
     found = []
     for level, k in LEVELS:
         proportion: Proportion = numbers.get(f"{level}_top{k}")
@@ -28,7 +34,13 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> lis
 
 
 def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
-    """The numbers of a test as tiles of a page, to be seen at a glance."""
+    """The numbers of a test as HTML tiles, to be seen at a glance.
+
+    Args:
+      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out), `loss` and
+        `calibration_error`.
+      videos, clips: how many were tested.
+    """
     found = []
     for level, k in LEVELS:
         proportion: Proportion = numbers.get(f"{level}_top{k}")
@@ -42,12 +54,12 @@ def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
 
 
 def notes(lines: list[str]) -> str:
-    """What was set otherwise than in training, above everything else; nothing where nothing was."""
+    """HTML of what was set otherwise than in training, a paragraph a line, to stand above everything else."""
     return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
 
 
 def facts(config: Config, network: TrainedNetwork, videos: int, missing: int) -> str:
-    """One line on what was tested on what."""
+    """One line of HTML on what was tested on what: the network's size, the data set, the videos, their clips."""
     clip, first = config.clip, network.clip.frames
     crops = "" if clip.crops == 1 else f" of {clip.crops} crops each"
     parts = [
@@ -63,7 +75,12 @@ def facts(config: Config, network: TrainedNetwork, videos: int, missing: int) ->
 
 
 def missing_videos(missing: dict[int, str], names) -> str:
-    """Videos that could not be read, with the reason; nothing where all could."""
+    """HTML that lists the videos that could not be read with the reasons; empty where all could.
+
+    Args:
+      missing: {place in the data set's index: reason}.
+      names: of all videos in the data set's index.
+    """
     if not missing:
         return ""
     items = "".join(f"<li>{escape(str(names[row]))}: {escape(why)}</li>" for row, why in sorted(missing.items()))
@@ -71,7 +88,11 @@ def missing_videos(missing: dict[int, str], names) -> str:
 
 
 def course_of_views(points: list[tuple[int, float]]) -> str:
-    """The effect of the number of views on the accuracy, in words."""
+    """One sentence of HTML on the effect of the number of views on the accuracy.
+
+    Args:
+      points: (number of views, accuracy with so many), from one view to all.
+    """
     (first, alone), (last, together) = points[0], points[-1]
     if first == last:
         return f"With the one view that was tested {percent(alone)}."
@@ -82,7 +103,12 @@ def course_of_views(points: list[tuple[int, float]]) -> str:
 
 
 def method(network: TrainedNetwork, clips: int, rows: list[ClassResult]) -> str:
-    """How the numbers of the page were counted, in words."""
+    """HTML that explains how the numbers of the page were counted.
+
+    Args:
+      clips: how many there are of each video.
+      rows: one for each class.
+    """
     average = network.model.heads[0].average
     tested = sum(row.videos > 0 for row in rows)
     return paragraphs(

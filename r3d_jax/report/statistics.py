@@ -16,7 +16,7 @@ Labels = Int[np.ndarray, "video"]
 
 
 class Proportion(NamedTuple):
-    """A share and its 95 % confidence interval."""
+    """A part of a whole, from 0 to 1, and its 95 % confidence interval from `low` to `high`."""
 
     value: float
     low: float
@@ -24,9 +24,13 @@ class Proportion(NamedTuple):
 
 
 class ClassResult(NamedTuple):
-    """One class: its test videos, how many are recognised, how many predictions of it are right, what it is taken for.
+    """What a test says of one class.
 
-    `recall` and `precision` have no value (nan) where there is no such video or no such prediction.
+    Attributes:
+      videos, right: how many test videos are of the class, and how many of them are recognised.
+      recall: what part of its videos is recognised; nan where there is none.
+      predicted, precision: how many videos are taken for the class, and what part of them is of it (nan: of none).
+      taken_for, taken: the class that its videos are most often taken for, and how many are; empty and 0 without one.
     """
 
     name: str
@@ -40,7 +44,12 @@ class ClassResult(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """Predictions of about one confidence."""
+    """The test videos whose confidence, the probability of the predicted class, lies from `low` to `high`.
+
+    Attributes:
+      videos: how many there are.
+      confidence, accuracy: their mean confidence, and what part of them is right.
+    """
 
     low: float
     high: float
@@ -50,7 +59,7 @@ class Bin(NamedTuple):
 
 
 def proportion_of(right: float, count: float) -> Proportion:
-    """Wilson's score interval (Wilson, 1927), sound for shares near 0 and 1 too; without a count, nan."""
+    """`right` of `count` with Wilson's score interval (Wilson, 1927), sound near 0 and 1 too; of nothing, nan."""
     if not count:
         return Proportion(*[float("nan")] * 3)
     value, z2 = right / count, Z * Z
@@ -60,9 +69,13 @@ def proportion_of(right: float, count: float) -> Proportion:
 
 
 def proportion_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Proportion:
-    """Of clips, which are alike within a video: the interval is that of as many independent clips as they are worth.
+    """The part of all clips that is right, with an interval that knows that clips of one video are alike.
 
-    That number is the count of clips over the design effect (Kish, 1965), and at least that of the videos.
+    It is Wilson's for as many independent clips as these are worth: their number over the design effect (Kish, 1965),
+    and at least that of the videos.
+
+    Args:
+      hits: whether each clip is right.
     """
     videos, views = hits.shape
     value = float(hits.mean())
@@ -73,21 +86,21 @@ def proportion_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Proportion:
 
 
 def rank_of(scores: Float[np.ndarray, "*rows class"], labels: Int[np.ndarray, "*rows"]) -> Int[np.ndarray, "*rows"]:
-    """The label's place among the classes, from 1; ties go to the lower class."""
+    """The label's place, from 1, among the classes by their scores; of equal scores the lower class comes first."""
     its = np.take_along_axis(scores, labels[..., None], -1)
     before = np.arange(scores.shape[-1]) < labels[..., None]
     return 1 + ((scores > its) | ((scores == its) & before)).sum(-1)
 
 
 def confusion(predicted: Labels, labels: Labels, classes: int) -> Int[np.ndarray, "label predicted"]:
-    """How many videos of each class are taken for each."""
+    """How many videos of each of the `classes` are taken for each of them."""
     matrix = np.zeros((classes, classes), int)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix
 
 
 def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...]) -> list[ClassResult]:
-    """In the order of the classes."""
+    """What a confusion matrix says of each class, in the order of the classes' names."""
     rows = []
     for i, name in enumerate(names):
         videos, right, predicted = int(matrix[i].sum()), int(matrix[i, i]), int(matrix[:, i].sum())
@@ -111,7 +124,14 @@ def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...])
 
 
 def calibration(confidence: Float[np.ndarray, "video"], right: Bool[np.ndarray, "video"]) -> tuple[list[Bin], float]:
-    """Bins of the likeliest class's probability, and the expected calibration error (Guo et al., arXiv:1706.04599)."""
+    """Bins of confidence, those without a video left out, and the expected calibration error.
+
+    The error is the mean distance of confidence and accuracy over the videos (Guo et al., arXiv:1706.04599).
+
+    Args:
+      confidence: probability of each video's likeliest class.
+      right: whether each video is of its likeliest class.
+    """
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins, error = [], 0.0
     for place in range(BINS):
@@ -126,10 +146,13 @@ def calibration(confidence: Float[np.ndarray, "video"], right: Bool[np.ndarray, 
 def by_views(
     logits: Float[np.ndarray, "video crop view class"], labels: Labels, average: Callable
 ) -> list[tuple[int, float]]:
-    """(number of views, video-level top-1 with so many): the mean over subsets of the views, all of them or SUBSETS.
+    """(number of views, video-level top-1 with so many), from one view to all.
+
+    Each accuracy is the mean over subsets of the views: over all of them, or over SUBSETS drawn ones where there are
+    more.
 
     Args:
-      average: logits [video, clip, class] -> scores [video, class].
+      average: gives scores [video, class] for logits [video, clip, class].
     """
     views = logits.shape[2]
     rng = np.random.default_rng(0)

@@ -1,54 +1,34 @@
-"""The report of a run, as files and in a browser."""
+"""The report of a run, as files and as what is printed; tests/report/test_page.py opens it."""
 
-import csv
-import importlib.util
-import io
+import json
 import re
 import shutil
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
+import optax
 import pytest
-from selenium.webdriver.common.by import By
+from untrained import CLASSES, CLIP, make_network
+from videos import encode, frames_of
 
+from r3d_jax.cli.settings import configure
+from r3d_jax.config import Config, DataConfig
+from r3d_jax.data.sampling import split_rows
 from r3d_jax.errors import InputError
 from r3d_jax.report import report as module
-from r3d_jax.report.charts import confusion_svg
 from r3d_jax.report.report import report
+from r3d_jax.training.from_config import load_videos, make_eval_batches
 from r3d_jax.training.metrics_log import read
-
-DASH = "\N{EN DASH}"
-
-
-def tiny_config(data_dir, **changes):
-    path = Path(__file__).parents[1] / "tiny.py"
-    spec = importlib.util.spec_from_file_location("tiny", path)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    config = tiny.get_config()
-    config.data.data_dir = str(data_dir)
-    for name, value in changes.items():
-        section, field = name.split("__")
-        setattr(getattr(config, section), field, value)
-    return config
+from r3d_jax.training.steps import first_state
+from r3d_jax.weights.checkpoint import Checkpoints
+from r3d_jax.weights.convert import convert
+from r3d_jax.weights.run import claim
 
 
-@pytest.fixture(scope="module")
-def reported(tiny_run, data_dir, tmp_path_factory):
-    """(folder, what was printed) of a report on more test videos than the run was tested on."""
-    run = tmp_path_factory.mktemp("report") / "<run> & co"
-    shutil.copytree(tiny_run[0], run)
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdout", printed)
-        assert report(tiny_config(data_dir, eval__videos=21, clip__views=3), run) == 0
-    return run, printed.getvalue()
-
-
-def test_the_numbers_are_those_of_the_runs_own_test(tiny_run, data_dir, tmp_path, capsys):
+def test_the_numbers_are_those_of_the_runs_own_test(tiny_run, tiny_config, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
-    assert report(tiny_config(data_dir), run) == 0
+    assert report(tiny_config(), run) == 0
     printed = capsys.readouterr().out
     last = [row for row in read(run) if row["kind"] == "eval"][-1]
     for level in ("video", "clip"):
@@ -63,7 +43,7 @@ def test_another_number_of_views_than_in_training_is_told(reported):
     assert "clip.views: 2 in training, 3 now" in reported[1]
 
 
-def test_every_video_is_in_the_table(reported):
+def test_every_video_is_in_the_table(reported, predictions):
     run, _ = reported
     rows = predictions(run)
     assert len(rows) == 21 and len({row["video"] for row in rows}) == 21
@@ -78,82 +58,12 @@ def test_every_video_is_in_the_table(reported):
     assert f"video-level top-1 {right:.2%}" in reported[1]
 
 
-def predictions(run):
-    return list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
-
-
-def opened(browser, run):
-    browser.get((run / "report.html").absolute().as_uri())
-    return browser
-
-
-def texts(browser, selector):
-    return [each.text for each in browser.find_elements(By.CSS_SELECTOR, selector)]
-
-
-def test_the_page_opens_without_a_network_and_asks_for_nothing(reported, browser):
-    browser.get_log("browser")
-    page = opened(browser, reported[0])
-    asked = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
-    assert [name for name in asked if not name.startswith("data:")] == []
-    pictures = page.execute_script("return [...document.images].map(image => image.naturalWidth)")
-    assert len(pictures) > 10 and min(pictures) > 0
-    assert browser.get_log("browser") == []
-    assert page.find_element(By.TAG_NAME, "h1").text == "<run> & co on demo"
-
-
-def test_the_page_says_what_was_printed_and_what_the_table_says(reported, browser):
-    page, rows = opened(browser, reported[0]), predictions(reported[0])
-    right = sum(row["class1"] == row["label"] for row in rows)
-    tiles = texts(page, ".tile")
-    assert tiles[0].startswith(f"video-level top-1\n{100 * right / 21:.2f} %") and "of 21 videos" in tiles[0]
-    assert "of 63 clips" in tiles[2]
-    wrong = sorted((row for row in rows if row["class1"] != row["label"]), key=lambda row: -float(row["probability1"]))
-    told = [text.partition(":")[0] for text in texts(page, ".video p")]
-    shown = min(len(wrong), 12)
-    assert told[:shown] == [row["video"] for row in wrong[:shown]]
-    counts = texts(page, "#confusion .count")
-    assert sum(map(int, counts)) == 21
-    assert len(page.find_elements(By.CSS_SELECTOR, "#confusion rect.right title")) == len(
-        {row["label"] for row in rows if row["class1"] == row["label"]}
-    )
-
-
-def test_a_click_on_a_heading_sorts_by_it_and_another_turns_it_round(reported, browser):
-    page = opened(browser, reported[0])
-
-    def column(place):
-        return texts(page, f"#classes tbody td:nth-child({place})")
-
-    def click(place):
-        page.execute_script(f"document.querySelectorAll('#classes th button')[{place - 1}].click()")
-
-    names = column(1)
-    assert len(names) == 8 and names != sorted(names)
-    click(1)
-    assert column(1) == sorted(names)
-    click(1)
-    assert column(1) == sorted(names, reverse=True)
-    click(4)
-    recall = [float(text.split()[0]) for text in column(4)]
-    assert recall == sorted(recall, reverse=True)
-    click(4)
-    assert [float(text.split()[0]) for text in column(4)] == recall[::-1]
-    assert sorted(column(1)) == sorted(names)
-    heading = page.find_element(By.CSS_SELECTOR, "#classes th:nth-child(4)")
-    assert heading.get_attribute("aria-sort") == "ascending"
-    # What has no value stays at the end, either way.
-    click(7)
-    unknown = column(7).count(DASH)
-    assert column(7)[8 - unknown :] == [DASH] * unknown
-    click(7)
-    assert column(7)[8 - unknown :] == [DASH] * unknown
-
-
-def test_missing_videos_are_named(demo_videos, tiny_run, data_dir, tmp_path, capsys, monkeypatch):
-    run = tmp_path / "run"
+def test_missing_videos_are_named(demo_videos, tiny_run, tiny_config, predictions, tmp_path, capsys, monkeypatch):
+    run, config = tmp_path / "run", tiny_config(eval__videos=9)
     shutil.copytree(tiny_run[0], run)
-    bad = int(np.flatnonzero(demo_videos.index["name"] == "v_walk_right_g05_c00.avi")[0])
+    tested = np.concatenate([batch["row"] for batch in make_eval_batches(config, demo_videos, 2)])
+    bad = int(tested.max())
+    name, label = (demo_videos.index[column][bad] for column in ("name", "label"))
 
     class Damaged:
         def __getitem__(self, row):
@@ -161,30 +71,28 @@ def test_missing_videos_are_named(demo_videos, tiny_run, data_dir, tmp_path, cap
             return record | {"video": b"gone"} if row == bad else record
 
     monkeypatch.setattr(module, "load_videos", lambda _: demo_videos._replace(records=Damaged()))
-    assert report(tiny_config(data_dir, eval__videos=0), run) == 0
+    assert report(config, run) == 0
     assert "1 test videos cannot be read and are not counted" in capsys.readouterr().out
     last = predictions(run)[-1]
-    assert last["video"] == "v_walk_right_g05_c00.avi" and last["label"] == "walk_right" and last["missing"]
+    assert last["video"] == name and last["label"] == demo_videos.class_names[label] and last["missing"]
     page = (run / "report.html").read_text()
-    assert '<ul id="missing"><li>v_walk_right_g05_c00.avi: ' in page and "127 test videos (1 missing)" in page
+    assert f'<ul id="missing"><li>{name}: ' in page and "8 test videos (1 missing)" in page
 
 
-def test_a_converted_network_is_tested_without_a_run(tiny_run, data_dir, tmp_path):
-    from r3d_jax.weights.convert import convert
-
+def test_a_converted_network_is_tested_without_a_run(tiny_run, tiny_config, tmp_path):
     convert(tiny_run[0], tmp_path / "tiny.safetensors")
-    config = tiny_config(data_dir, finetune__source=str(tmp_path / "tiny.safetensors"))
+    config = tiny_config(finetune__source=str(tmp_path / "tiny.safetensors"))
     assert report(config, tmp_path / "new") == 0
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"report.html", "predictions.csv"}
 
 
-def test_no_run_and_a_run_without_a_checkpoint(tiny_run, data_dir, tmp_path):
-    with pytest.raises(InputError, match=r"no run in .*nowhere; train one .*--workdir.*finetune.source"):
-        report(tiny_config(data_dir), tmp_path / "nowhere")
+def test_no_run_and_a_run_without_a_checkpoint(tiny_run, tiny_config, tmp_path):
+    with pytest.raises(InputError, match=r"no run in .*nowhere; train one.*`workdir`.*`finetune.source`"):
+        report(tiny_config(), tmp_path / "nowhere")
     for name in ("config.json", "classes.txt", "network.json"):
         shutil.copy(tiny_run[0] / name, tmp_path)
-    with pytest.raises(InputError, match=r"has no checkpoint yet; train it with main.py"):
-        report(tiny_config(data_dir), tmp_path)
+    with pytest.raises(InputError, match=r"has no last checkpoint yet; train it first"):
+        report(tiny_config(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -194,31 +102,102 @@ def test_no_run_and_a_run_without_a_checkpoint(tiny_run, data_dir, tmp_path):
         (("run", *"bcdefgh"), "class 1 of the network is 'run', of demo 'walk_right'; name the classes as the data"),
     ],
 )
-def test_other_classes_than_the_datas_are_refused(tiny_run, data_dir, tmp_path, monkeypatch, names, message):
+def test_other_classes_than_the_datas_are_refused(tiny_run, tiny_config, tmp_path, monkeypatch, names, message):
     network = module.load(tiny_run[0])._replace(class_names=names)
     monkeypatch.setattr(module, "load", lambda *_: network)
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
     with pytest.raises(InputError, match=message):
-        report(tiny_config(data_dir), run)
+        report(tiny_config(), run)
 
 
-def test_a_class_list_of_another_length_is_refused(tiny_run, data_dir, tmp_path):
+def test_a_class_list_of_another_length_is_refused(tiny_run, tiny_config, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
     (run / "classes.txt").write_text("walk\nrun\n")
     with pytest.raises(InputError, match=r"classes.txt names 2 classes, but the head has 8"):
-        report(tiny_config(data_dir), run)
+        report(tiny_config(), run)
 
 
-def test_several_processes_are_refused(data_dir, tmp_path, monkeypatch):
+def test_several_processes_are_refused(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr("jax.process_count", lambda: 2)
-    with pytest.raises(InputError, match="runs in one process, and here are 2"):
-        report(tiny_config(data_dir), tmp_path)
+    with pytest.raises(InputError, match="is made in one process, and here are 2"):
+        report(tiny_config(), tmp_path)
 
 
-def test_many_classes_are_drawn_without_names_beside_them():
-    names = tuple(f"<class {i}>" for i in range(101))
-    svg = confusion_svg(np.eye(101, dtype=int), names)
-    assert svg.count("<rect") == 102 and "<text" not in svg
-    assert "1 of 1 &lt;class 7&gt;" in svg
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """The folder of a run that seems to be trained on some of fifteen videos, and its settings."""
+    folder = tmp_path_factory.mktemp("folder")
+    for i, name in enumerate(CLASSES):
+        (folder / "videos" / name).mkdir(parents=True)
+        for j in range(5):
+            (folder / "videos" / name / f"{j}.avi").write_bytes(encode(frames_of(4 + 5 * i + j, 16, 20)))
+    data = DataConfig("video_folder", source=f"{folder}/videos", data_dir=f"{folder}/data", test_share=0.4)
+    network, config = make_network(), Config(replace(data, split_seed=3), CLIP)
+    claim(folder / "run", config, CLASSES, network.model)
+    with Checkpoints(folder / "run" / "checkpoints") as checkpoints:
+        checkpoints.save(first_state(network.variables, optax.identity()))
+    return folder / "run", config
+
+
+def videos_of(workdir, predictions):
+    return {row["video"] for row in predictions(workdir)}
+
+
+def held_out(config):
+    videos = load_videos(config)
+    return set(videos.index["name"][split_rows(videos, 1, "test")].tolist())
+
+
+def test_a_run_is_tested_on_the_videos_that_it_has_not_been_trained_on(there, predictions, capsys):
+    run, config = there
+    assert report(configure(None, run, [], "evaluate")[1], run) == 0
+    assert videos_of(run, predictions) == held_out(config) and len(held_out(config)) == 6
+    assert "in training" not in capsys.readouterr().out
+    assert 'class="note"' not in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("by_source", [False, True], ids=["the run in the folder", "the run that is named as a source"])
+def test_other_videos_than_those_held_out_in_training_are_told_first_of_all(
+    there, predictions, tmp_path, capsys, by_source
+):
+    run, config = there
+    other = replace(config, data=replace(config.data, split_seed=4))
+    assert held_out(other) != held_out(config)
+    settings = ["--config.data.split_seed=4"] + [f"--config.finetune.source={run}"] * by_source
+    workdir = tmp_path / "new" if by_source else run
+    assert report(configure(None, run, settings, "evaluate")[1], workdir) == 0
+    assert videos_of(workdir, predictions) == held_out(other)
+    note = "data.split_seed: 3 in training, 4 now; videos that it was trained on may be among those tested"
+    printed = capsys.readouterr().out.splitlines()
+    assert note in printed and printed.index(note) < next(i for i, line in enumerate(printed) if "top-1" in line)
+    body = (workdir / "report.html").read_text().partition("</style>")[2].strip()
+    assert body.startswith(f'<p class="note">{note}</p>\n<h1>')
+
+
+@pytest.mark.parametrize(
+    "setting, before, now",
+    [("fold", 1, 2), ("test_share", 0.4, 0.5), ("group", "", "^./"), ("name", "video_folder", "ucf101")],
+)
+def test_every_setting_that_decides_on_the_videos_is_told(there, setting, before, now):
+    run, config = there
+    changed = replace(config, data=replace(config.data, workers=7, **{setting: now}))
+    told = (
+        f"data.{setting}: {before!r} in training, {now!r} now; videos that it was trained on may be among those tested"
+    )
+    assert module._differences(changed, run) == [told]
+
+
+def test_other_clips_are_told_and_what_changes_no_number_is_not(there):
+    run, config = there
+    seen = replace(config, clip=replace(config.clip, views=5, flip=0.0), eval=replace(config.eval, batch_size=4))
+    assert module._differences(seen, run) == ["clip.views: 3 in training, 5 now"]
+
+
+def test_of_a_run_that_a_script_has_saved_only_the_clips_are_known(there, tmp_path):
+    _, config = there
+    (tmp_path / "config.json").write_text(json.dumps({"clip": {"frames": 4, "crop": 16, "views": 9}}))
+    told = module._differences(replace(config, data=replace(config.data, fold=2)), tmp_path)
+    assert told == ["clip.test_size: 128 in training, 16 now", "clip.views: 9 in training, 3 now"]
+    assert module._differences(config, tmp_path / "tiny.safetensors") == []
