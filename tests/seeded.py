@@ -8,7 +8,7 @@ import numpy as np
 
 from r3d_jax.models.classifier import build
 from r3d_jax.weights.classyvision import from_classyvision
-from r3d_jax.weights.torch_names import from_torch
+from r3d_jax.weights.torch_names import from_torch, torch_names
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -25,7 +25,7 @@ def arrays_of(name):
 
 
 def case(name):
-    """Both."""
+    """The options and the arrays of a golden case."""
     return case_of(name), arrays_of(name)
 
 
@@ -48,7 +48,7 @@ def tensor(name, shape):
 
 
 def clips(options):
-    """The network input, our axis order."""
+    """The input of the case's network, in our axis order."""
     draw = np.random.default_rng(options["input_seed"]).standard_normal(options["input_shape"])
     return draw.astype(np.float32).transpose(0, 2, 3, 4, 1)
 
@@ -63,10 +63,16 @@ def model(options):
 
 
 def tensors(options):
-    """Its state dict."""
+    """The state dict of the case's network."""
     return {name: tensor(name, shape) for name, shape in options["shapes"].items()}
 
 
 def weights(options):
-    """Its `params` and `batch_stats`."""
+    """The `params` and `batch_stats` of the case's network."""
     return from_torch(tensors(options), model(options))
+
+
+def drawn(network):
+    """Variables of any network, in no time: `init_variables` would compile for seconds."""
+    names = torch_names(network, "classyvision")
+    return from_torch({name: tensor(name, shape) for name, (_, shape) in names.items()}, network)

@@ -7,22 +7,22 @@ from r3d_jax.models.classifier import build
 from r3d_jax.models.cost import cost, parameters
 from r3d_jax.models.presets import PRESETS
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-TABLE = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d.]+) G \|", README, re.MULTILINE)
+PAGE = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
+TABLE = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d.]+) G \|", PAGE, re.MULTILINE)
 
 
-def test_the_readme_tells_of_every_network():
+def test_the_documentation_tells_of_every_network():
     assert [name for name, _, _ in TABLE] == list(PRESETS)
 
 
 @pytest.mark.parametrize("name, count, billions", TABLE, ids=[name for name, _, _ in TABLE])
-def test_the_readmes_numbers_are_the_networks(name, count, billions):
+def test_the_documentations_numbers_are_the_networks(name, count, billions):
     found = cost(build(name, 400), (16, 112, 112))
     assert (f"{found.parameters:,}", f"{found.multiply_adds / 1e9:.2f}") == (count, billions)
 
 
 @pytest.mark.parametrize(
-    "name, clip, billions",  # in the literature, linear layer included; 16x112x112 stands in the README's table
+    "name, clip, billions",  # in the literature, linear layer included; 16x112x112 stands in the documentation's table
     [
         ("r3d_18", (8, 112, 112), 20.35),
         ("r3d_18", (8, 128, 170), 35.62),

@@ -2,34 +2,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 
 from r3d_jax.models.head import Head, average
 
-VARIABLES = {"params": {"kernel": np.eye(3, dtype=np.float32), "bias": np.array([0, 0, 1], np.float32)}}
+VARIABLES = {"params": {"kernel": np.eye(3), "bias": np.array([0.0, 0, 1])}}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """So that what is the same but for the order of sums is the same."""
+    with jax.enable_x64(True):
+        yield
 
 
 def test_logits_of_all_cells_of_the_pooled_grid_are_averaged(rng):
-    x = rng.standard_normal((2, 1, 3, 4, 3), np.float32)
+    x = rng.standard_normal((2, 1, 3, 4, 3))
     cells = [x[:, :, i : i + 2, j : j + 2].mean((1, 2, 3)) for i in range(2) for j in range(3)]
     logits = Head(3, pool=(1, 2, 2)).apply(VARIABLES, x)
-    np.testing.assert_allclose(logits, np.mean(cells, 0) + np.array([0, 0, 1]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits, np.mean(cells, 0) + np.array([0, 0, 1]), rtol=1e-9)
 
 
 def test_without_a_pool_the_whole_grid_is_one_cell(rng):
-    x = rng.standard_normal((2, 2, 3, 4, 3), np.float32)
+    x = rng.standard_normal((2, 2, 3, 4, 3))
     logits = Head(3).apply(VARIABLES, x)
-    np.testing.assert_allclose(logits, x.mean((1, 2, 3)) + np.array([0, 0, 1]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits, x.mean((1, 2, 3)) + np.array([0, 0, 1]), rtol=1e-9)
 
 
-@pytest.mark.parametrize("activation, function", [("softmax", jax.nn.softmax), ("sigmoid", jax.nn.sigmoid)])
+def test_logits_are_float32_whatever_the_features():
+    features = jax.ShapeDtypeStruct((2, 1, 1, 1, 3), jnp.bfloat16)
+    assert jax.eval_shape(lambda x: Head(3).apply(VARIABLES, x), features).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("activation, function", [("softmax", lambda x: softmax(x, -1)), ("sigmoid", expit)])
 def test_averaged_probabilities_come_back_as_logits(rng, activation, function):
-    logits = rng.standard_normal((2, 5, 4), np.float32)
-    mean = average(logits, (1,), activation=activation, of="probabilities")
-    np.testing.assert_allclose(function(mean), function(logits).mean(1), rtol=1e-5)
+    logits = rng.standard_normal((2, 5, 4))
+    mean = jax.jit(lambda x: average(x, (1,), activation=activation, of="probabilities"))(logits)
+    np.testing.assert_allclose(function(np.array(mean)), function(logits).mean(1), rtol=1e-9)
 
 
 def test_dropout_draws_in_training_only(rng):
-    x = rng.standard_normal((2, 1, 1, 1, 3), np.float32)
+    x = rng.standard_normal((2, 1, 1, 1, 3))
     head = Head(3, dropout=0.5)
     first, second = (head.apply(VARIABLES, x, train=True, rngs={"dropout": jax.random.key(i)}) for i in (0, 1))
     assert not np.allclose(first, second)
@@ -37,7 +50,7 @@ def test_dropout_draws_in_training_only(rng):
 
 
 def test_weights_start_in_pytorchs_uniform_range():
-    params = Head(101).init(jax.random.key(0), jnp.zeros((1, 1, 1, 1, 512)))["params"]
+    params = jax.jit(Head(101).init)(jax.random.key(0), jnp.zeros((1, 1, 1, 1, 512)))["params"]
     bound = 1 / np.sqrt(512)
     for values in params.values():
         assert np.abs(values).max() <= bound and np.abs(values).max() > 0.9 * bound

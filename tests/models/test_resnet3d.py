@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from seeded import case
+from closeness import close
+from seeded import case, drawn
 from shapes import unchecked_shapes
+from trunks import SOON, TINY
 
-from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.classifier import build
 from r3d_jax.models.resnet3d import ResNet3D
 
 
@@ -51,15 +53,41 @@ ONE_STAGE |= {"spatial_strides": (1,), "planes": 8, "stem_planes": 4, "stem_kern
 SECOND = "pathway0-stage1-block1"
 
 
-def test_the_closing_relu_can_be_left_out():
-    x = jax.random.normal(jax.random.key(1), (1, 2, 8, 8, 3))
+def trunk_of(model):
+    return {kind: tree["trunk"] for kind, tree in drawn(model).items()}
+
+
+def test_the_closing_relu_can_be_left_out(rng):
+    x = rng.standard_normal((1, 2, 8, 8, 3), np.float32)
     model = build("r3d_18", 3, **ONE_STAGE, residual="preactivated_bottleneck")
-    weights = init_variables(model, jax.random.key(0), (2, 8, 8, 3))
-    weights = {kind: tree["trunk"] for kind, tree in weights.items()}
     for closing in (True, False):
         trunk = model.trunk.clone(closing_relu=closing)
-        found = jax.jit(partial(trunk.apply, names=(SECOND,)))(weights, x)
+        found = jax.jit(partial(trunk.apply, names=(SECOND,)))(trunk_of(model), x)
         assert (found[SECOND].min() >= 0) == closing
+
+
+def test_an_image_is_a_clip_of_one_frame(rng):
+    images = rng.standard_normal((2, 32, 32, 3), np.float32)
+    model = build("r3d_18", 5, **TINY)
+    stem = jax.jit(partial(model.trunk.apply, names=("stem-path0",)))
+    found, expected = (stem(trunk_of(model), x)["stem-path0"] for x in (images, images[:, None]))
+    assert found.shape == (2, 1, 16, 16, 4)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_offset_is_added_to_its_block_alone_and_zeros_change_nothing(rng):
+    x = rng.standard_normal((1, 4, 16, 16, 3), np.float32)
+    model = build("r3d_18", 5, **TINY)
+    stem, middle, last = names = model.trunk.block_names()
+    outputs = jax.jit(lambda offset: model.trunk.apply(trunk_of(model), x, names=names, offsets={middle: offset}))
+    unmoved = outputs(np.zeros(4, np.float32))
+    jax.tree.map(np.testing.assert_array_equal, unmoved, outputs(np.zeros((1, 4, 8, 8, 4), np.float32)))
+    close(unmoved, jax.jit(lambda: model.trunk.apply(trunk_of(model), x, names=names))())
+    step = np.array([0, 1, 0, 0], np.float32)
+    moved = outputs(step)
+    np.testing.assert_array_equal(moved[stem], unmoved[stem])
+    close(moved[middle], unmoved[middle] + step)
+    assert np.abs(moved[last] - unmoved[last]).max() > 0.01
 
 
 ZEROS = {"basic": "bn2", "basic_r2plus1d": "bn4", "postactivated_bottleneck": "bn3", "preactivated_bottleneck": "conv3"}
@@ -68,7 +96,8 @@ ZEROS = {"basic": "bn2", "basic_r2plus1d": "bn4", "postactivated_bottleneck": "b
 @pytest.mark.parametrize("residual", ZEROS)
 def test_residuals_can_start_at_zero(residual):
     model = build("r3d_18", 3, **ONE_STAGE, residual=residual, zero_init=True)
-    params = init_variables(model, jax.random.key(0), (2, 8, 8, 3))["params"]
+    init = jax.jit(model.init, compiler_options=SOON)
+    params = init(jax.random.key(0), jnp.zeros((1, 2, 8, 8, 3)))["params"]
     for name, leaves in params["trunk"][SECOND]["residual"].items():
         weights = leaves.get("scale", leaves.get("kernel"))
         assert (np.abs(weights).max() == 0) == (name == ZEROS[residual]), name
