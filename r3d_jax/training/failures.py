@@ -39,8 +39,8 @@ class Failures:
         if len(self._reasons) <= self._most:
             return ""
         return (
-            f"{len(self._reasons)} of the training videos cannot be read, more than `data.max_broken` allows; "
-            f" prepare the data set again from a sound copy, or raise it:{self._listing(self._reasons)}"
+            f"{len(self._reasons)} of the training videos cannot be read, more than `max_broken` allows; "
+            f"prepare the data set again from a sound copy, or raise it:{self._listing(self._reasons)}"
         )
 
     def summary(self) -> str:

@@ -66,7 +66,7 @@ CASES = ("classy_tiny_basic_train64", "classy_tiny_preact_train64")
 
 def three_steps(name, devices, monkeypatch, **changes):
     """Losses and the state dict after three steps in float64 on the reference's batch: ours and its own."""
-    jax.clear_caches()  # of traces in which what a test has broken was sound
+
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
     options, expected = case(name)
     train, network = options["train"], model(options)
