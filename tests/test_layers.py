@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "r3d_jax"
 BASE = {"errors", "files", "settings", "parallel", "compiling"}  # below all wings; they import only each other
 ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their own
-    **dict.fromkeys(BASE, BASE),
+    **dict.fromkeys(sorted(BASE), BASE),
     "config": BASE | {"video.clips"},
     "models": {"errors", "compiling"},
     "video": BASE,
