@@ -1,35 +1,31 @@
-"""What the README shows in Python runs as it stands there."""
+"""What the README shows runs as it stands there, and is as short as it promises to be."""
 
 import re
-from pathlib import Path
 
-import jax
-import numpy as np
+from pages import README, run_blocks, settle
 
-from r3d_jax.__main__ import main
-from r3d_jax.data.demo import draw_video
-
-ROOT = Path(__file__).parents[1]
+import r3d_jax
 
 
-def test_the_readmes_python_runs_and_its_ways_agree(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "demo").symlink_to(tiny_run[0])
-    for i, name in enumerate(("a.avi", "b.avi")):
-        (tmp_path / name).write_bytes(draw_video("walk_left", 0, 1, i))
-    main(["export", "runs/demo", "demo.npz"])
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
-    found = {}
-    exec(blocks[0], found)
-    expected = np.asarray(found["logits"])
-    assert expected.shape == (2, 8) and found["clips"].shape[:2] == (2, 2)
-    for name in ("ensemble", "mapped", "sharded"):
-        np.testing.assert_allclose(np.reshape(found[name], (2, 8)), expected, rtol=1e-4, atol=1e-5)
-    assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(found["gradients"]))
-    (block,) = found["features"]
-    assert found["maps"].shape == found["features"][block].shape[:-1]
-    exec(blocks[1], found)
-    np.testing.assert_allclose(found["logits"], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-    assert found["facts"]["class_names"][1] == "walk_left"
+def test_it_is_read_in_a_few_minutes():
+    assert len(README.read_text().splitlines()) <= 120
+
+
+def test_its_two_commands_stand_in_one_line_each():
+    lines = re.findall(r"^python3 -m venv .*$", README.read_text(), re.MULTILINE)
+    install = "python3 -m venv .venv && .venv/bin/pip install -r"
+    assert lines == [
+        f"{install} requirements.txt && .venv/bin/python main.py --config configs/demo.py",
+        f"{install} tests/requirements.txt && .venv/bin/pytest tests/",
+    ]
+
+
+def test_its_python_runs(tiny_run, data_dir, demo_videos, tmp_path, monkeypatch, capsys):
+    settle(tmp_path, tiny_run[0], data_dir, monkeypatch)
+    found = run_blocks(README)
+    assert found["clips"].shape[:3] == (1, 2, 4) and found["logits"].shape == (1, 8)
+    assert int(found["state"].step) == 8 * len(found["train"]) == 16
+    assert found["meters"]["videos"] == 4 and found["meters"]["clips"] == 8
+    assert r3d_jax.load("runs/mine").clip == found["clip"]
+    printed = capsys.readouterr().out
+    assert "v_walk_left_g05_c00.avi" in printed and "of 4 videos" in printed
