@@ -33,7 +33,8 @@ def network():
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Five videos of two sizes, and what is none."""
-    folder = tmp_path_factory.mktemp("videos")
+    folder = tmp_path_factory.mktemp("untrained") / "videos"
+    folder.mkdir()
     for i, (count, height, width) in enumerate([(9, 32, 48), (12, 32, 48), (7, 32, 64), (15, 32, 48), (3, 32, 64)]):
         (folder / f"v{i}.avi").write_bytes(encode(frames_of(count, height, width)))
     (folder / "broken.avi").write_bytes(b"no video")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import r3d_jax
 from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
 
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     text = "Video classification with 3-D residual networks."
     parser = argparse.ArgumentParser(prog="r3d_jax", description=text, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"r3d_jax {_version()}")
+    parser.add_argument("--version", action="version", version=f"r3d_jax {r3d_jax.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in [chosen] if chosen else COMMANDS:
         command = importlib.import_module(f"r3d_jax.cli.{name}")
@@ -57,9 +58,3 @@ def guarded(call: Callable, flags: dict[str, Any], named: Mapping[str, str]) -> 
         sys.exit(f"error: {with_flags(str(error), named)}")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _version():
-    from r3d_jax import __version__
-
-    return __version__
