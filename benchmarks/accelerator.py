@@ -16,7 +16,7 @@ from jax import lax
 
 from benchmarks import network
 from r3d_jax.models import conv3d
-from r3d_jax.video.transforms import CropWindow
+from r3d_jax.models.window import Window
 
 NETWORKS = (("r3d_18", 8, 64), ("r3d_18", 16, 32), ("r3d_50", 8, 32))
 LAYERS = (  # channels, features, frames, side, kernel, stride: those of R3D-18 on 8x112x112
@@ -62,7 +62,7 @@ def layers(flags):
     print(f"\nConvolutions of R3D-18, {flags.clips} clips, {flags.dtype}, ms: forward, input's, kernel's gradient")
     print(f"\n| layer | {' | '.join(FORMS)} |\n|---|{'---|' * len(FORMS)}")
     for channels, features, frames, side, kernel, stride in LAYERS:
-        window = CropWindow((frames, side, side), kernel, stride, tuple(k // 2 for k in kernel), 1)
+        window = Window((frames, side, side), kernel, stride, tuple(k // 2 for k in kernel), 1)
         shapes = {"x": (flags.clips, *window.size, channels), "k": (*kernel, channels, features)}
         shapes["y"] = (flags.clips, *window.out, features)
         cells = {name: [] for name in FORMS}

@@ -29,10 +29,10 @@ import optax
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models import conv3d
 from r3d_jax.models.blocks import Conv3D
-from r3d_jax.models.classifier import build
+from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import normalise, predict_fn
-from r3d_jax.training.devices import pmap, replicate, split_over
-from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.devices import placed, pmap, replicate, split_over
+from r3d_jax.training.steps import abstract_state, first_state, train_step
 from r3d_jax.weights.torch_names import to_torch
 
 CLASSES, VIEWS, TEST_SIZE = 101, 10, (128, 170)
@@ -45,9 +45,10 @@ class Ours:
     def __init__(self, model, dtype, clips, labels):
         self.devices, self.model, self.dtype = jax.devices()[:1], model, dtype
         tx = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.01, momentum=0.9))
-        self.state = replicate(init_state(model, tx, 0, clips.shape[1:]), self.devices)
+        variables = init_variables(model, jax.random.key(0), clips.shape[1:])
+        self.state = replicate(first_state(variables, tx), self.devices)
         self.batch = split_over({"clip": clips, "label": labels}, self.devices)
-        self._step = partial(pmap, train_step, devices=self.devices, donate=True, model=model, tx=tx, seed=0)
+        self._step = partial(pmap, train_step, devices=self.devices, donate=True, model=model, tx=tx)
         self._compiled = {}
         self._predict = jax.jit(partial(predict_fn, model=model, dtype=dtype))
 
@@ -55,7 +56,7 @@ class Ours:
         key = tuple(changes.items())
         if key not in self._compiled:
             self._compiled[key] = self._step(self.state, self.batch, dtype=self.dtype, **changes)
-        self.state, metrics = self._compiled[key](self.state, self.batch)
+        (self.state, metrics), _ = self._compiled[key](self.state, self.batch)
         return jax.block_until_ready(metrics)
 
     def forward(self, clips):
@@ -251,11 +252,11 @@ def working_memory(flags):
     for name in dict.fromkeys((flags.network, "r3d_50")):
         model = build(name, CLASSES)
         tx = optax.sgd(0.01, momentum=0.9)
-        state, (clips, labels) = abstract_state(model, tx, devices), random_clips(flags)
+        state, (clips, labels) = placed(abstract_state(model, tx), devices), random_clips(flags)
         batch = split_over({"clip": clips, "label": labels}, devices)
         stages = tuple(range(1, len(model.trunk.blocks) + 1))
         for levers in ({}, {"remat": stages}, {"micro_batches": 4}, {"micro_batches": 4, "remat": stages}):
-            step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, seed=0, **levers)
+            step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, **levers)
             size = step.memory_analysis().temp_size_in_bytes >> 20
             settings = [f"`train.{lever}={value}`" for lever, value in levers.items()]
             print(f"| {', '.join([f'{name}, {flags.batch} clips', *settings])} | {size:,} MiB |", flush=True)

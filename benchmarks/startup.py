@@ -49,7 +49,7 @@ def processes(cache):
     """Rows of what a new process needs."""
     peer = importlib.util.find_spec("torch")
     environment = {"JAX_COMPILATION_CACHE_DIR": cache}
-    rows = {"import": ("import r3d_jax", "import torch")}
+    rows = {"import": ("import r3d_jax; r3d_jax.train_step", "import torch")}
     rows["process to end of first training step"] = (FIRST_STEP.format("ours"), FIRST_STEP.format("peer"))
     for what, (ours, theirs) in rows.items():
         times = {"ours": [], "peer": []}
