@@ -21,6 +21,11 @@ class Checkpoints:
     """The checkpoints in a folder, as a context: leaving it waits until what was saved is on disk.
 
     Saving is atomic (Orbax writes beside and renames) and goes on in the background. Of several processes, one has it.
+    For example:
+
+        with Checkpoints(folder) as checkpoints:
+            state = checkpoints.restore(state) or state
+            checkpoints.save(train(state))
     """
 
     def __init__(self, folder: Path):
@@ -35,7 +40,12 @@ class Checkpoints:
             manager.close()
 
     def save(self, state: Any, kind: str = "last") -> None:
-        """Saves a `TrainState` as the newest of its `kind` ("last" or "best"), unless its step is there already."""
+        """Saves a `TrainState` as the newest checkpoint, unless there is one of its step already.
+
+        Args:
+          state: arrays on any devices; they are copied before this returns.
+          kind: "last", of which the newest two are kept, or "best", of which the newest is.
+        """
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
             state = jax.tree.map(np.array, state)  # one copy, before the next step takes the memory
@@ -43,13 +53,20 @@ class Checkpoints:
             items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
             manager.save(step, args=ocp.args.Composite(**items))
 
-    def restore(self, like: Any) -> Any | None:
-        """The newest sound state, placed as `like` is, which gives its shapes; None where nothing was ever saved.
+    def newest(self) -> int | None:
+        """The step of the newest of the last checkpoints, sound or not; None where nothing was ever saved."""
+        return self._managers["last"].latest_step()
 
-        Damaged checkpoints are moved into the folder `damaged`, so that their steps can be saved again.
+    def restore(self, like: Any) -> Any | None:
+        """The newest of the last states that can be read, bit for bit; None where nothing was ever saved.
+
+        Damaged checkpoints are told of and moved into the folder `damaged`, so that their steps can be saved again.
+
+        Args:
+          like: a `TrainState` that gives the shapes, the types and the devices.
 
         Raises:
-          InputError: the checkpoint is of another network, or none of them can be read.
+          InputError: the checkpoint is of another network or optimiser, or none of them can be read.
         """
         rest = {"step": like.step, "opt_state": like.opt_state}
         manager = self._managers["last"]
@@ -67,10 +84,17 @@ class Checkpoints:
 
 
 def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | None:
-    """`params` and `batch_stats` of the newest sound checkpoint of its kind in a run's `folder`; None without one.
+    """`params` and `batch_stats` of the newest checkpoint that can be read; None where there is no checkpoint.
+
+    Nothing in the folder is changed.
+
+    Args:
+      folder: of checkpoints, as `Checkpoints` has it.
+      like: the shapes and types of the variables.
+      kind: "last" or "best".
 
     Raises:
-      InputError: as `Checkpoints.restore`.
+      InputError: the checkpoint is of another network, or none of them can be read.
     """
     if not (folder / kind).is_dir():
         return None
@@ -143,8 +167,8 @@ def _check_same_network(path, stored, like):
         name = differing[0]
         raise InputError(
             f"the checkpoint {path} is of another network: {name} is {there.get(name, 'missing')} there and "
-            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another `workdir`, or "
-            "the configuration that the run was started with"
+            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another folder, or the network "
+            "and the optimiser that the run was started with"
         )
 
 

@@ -19,7 +19,13 @@ CONFIG, CLASSES, NETWORK, CHECKPOINTS = "config.json", "classes.txt", "network.j
 
 
 def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classifier) -> list[str]:
-    """Writes a run's description into the folder `run`, unless it contradicts that of a run in it.
+    """Writes the description of a run into its folder, unless there is one already that it contradicts.
+
+    Args:
+      run: the folder; it is made where there is none.
+      config: all settings; those in `config.FREE` may differ from what the run was started with.
+      class_names: in the order of the head's classes.
+      model: the network.
 
     Returns:
       A line for each setting that differs from what the run was started with, and may.
@@ -49,17 +55,22 @@ def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classi
 def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[str], clip: ClipSpec) -> None:
     """Saves what a script trains as a run's folder, which `load`, `restore` and every command take.
 
-    Called again with a later state, it adds a checkpoint; the last two are kept.
+    Called again with a later state, it adds a checkpoint; the last two are kept. For example:
+
+        r3d_jax.save("runs/mine", model, state, videos.class_names, clip)
+        network = r3d_jax.load("runs/mine")
+        state = r3d_jax.restore("runs/mine", r3d_jax.init_state(model, tx, clip=clip))
 
     Args:
       path: the folder; it is made where there is none.
       model: the network.
-      state: a `TrainState`.
+      state: a `TrainState`, of any optimiser; `state.step` tells checkpoints apart.
       class_names: in the order of the (first) head's classes.
       clip: what the network is trained and to be tested on.
 
     Raises:
-      InputError: not one name for each class; the folder holds a run of another network, other classes or other clips.
+      InputError: not one name for each class; values of `clip` that do not go together; the folder holds a run of
+        another network, other classes or other clips, or a checkpoint that is as late as `state`, or later.
     """
     from r3d_jax.weights.checkpoint import Checkpoints  # Orbax takes a second to import
 
@@ -74,18 +85,27 @@ def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[
     else:
         _write(run, {"clip": dataclasses.asdict(clip)}, class_names, model)
     with Checkpoints(run / CHECKPOINTS) as checkpoints:
+        newest, step = checkpoints.newest(), int(state.step)
+        if newest is not None and step <= newest:  # Orbax would leave it out and say nothing
+            raise InputError(
+                f"{run} has a checkpoint of step {newest} already, and this state is of step {step}; save a later one, "
+                "or name another folder"
+            )
         checkpoints.save(state)
 
 
 def restore(path: str | Path, state: Any) -> Any:
-    """The newest state that `save` or a training run has left in a run's folder, to go on training from.
+    """The newest state that `save` or a training run has left in a run's folder, to go on training from, bit for bit.
+
+    For example, `state = restore("runs/mine", init_state(model, tx, clip=clip))`.
 
     Args:
       path: the folder.
-      state: a `TrainState` of the same network and optimiser, such as `init_state` gives; its values are not used.
+      state: a `TrainState` of the same network and optimiser, such as `init_state` gives. Its shapes, types and devices
+        are taken, its values are not.
 
     Raises:
-      InputError: no checkpoint there, or one of another network or optimiser.
+      InputError: no checkpoint there, none that can be read, or one of another network or optimiser.
     """
     from r3d_jax.weights.checkpoint import Checkpoints
 
@@ -102,7 +122,11 @@ def has_begun(run: Path) -> bool:
 
 
 def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
-    """The network of a run's folder, with the weights of its last or its "best" checkpoint.
+    """The network of a run's folder, with the weights of a checkpoint.
+
+    Args:
+      run: the folder.
+      checkpoint: "last", or "best": the one with the highest video-level accuracy of the tests during training.
 
     Raises:
       InputError: no run there, one without such a checkpoint, or class names that are not the head's.
@@ -126,10 +150,10 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
 
 
 def read_config(run: Path) -> Config:
-    """The configuration of the run in the folder `run`; a field that an older version did not have takes its default.
+    """The configuration that a run was started with; a field that an earlier version did not have takes its default.
 
     Raises:
-      InputError: no configuration of a run of this version, or a folder of `save`, which has none.
+      InputError: no configuration of a run of this version in the folder `run`, or a folder of `save`, which has none.
     """
     sections, config = _read_sections(run), Config()
     if saved_by_script(run):
@@ -143,12 +167,16 @@ def read_config(run: Path) -> Config:
 
 
 def saved_by_script(run: Path) -> bool:
-    """Whether `save` has made the run's folder, which then says nothing of data and optimiser."""
+    """Whether `save` has made the folder `run`, which then says nothing of data and optimiser.
+
+    Raises:
+      InputError: no configuration of a run of this version.
+    """
     return _read_sections(run).keys() == {"clip"}
 
 
 def read_clip(run: Path) -> ClipSpec:
-    """What the network of the run in the folder `run` sees of a video.
+    """What the network of the run in the folder `run` sees of a video, in training and in testing.
 
     Raises:
       InputError: no configuration of a run of this version.
@@ -159,20 +187,24 @@ def read_clip(run: Path) -> ClipSpec:
 
 
 def read_classes(run: Path) -> tuple[str, ...]:
-    """The class names of the run in the folder `run`, in the order of its head's classes."""
+    """The class names of the run in the folder `run`, in the order of its (first) head's classes.
+
+    Raises:
+      OSError: there are none.
+    """
     return tuple((run / CLASSES).read_text(encoding="utf-8").splitlines())
 
 
 def read_network(run: Path) -> Classifier:
-    """The network that the run's folder describes, without its weights.
+    """The network that the folder `run` of a run describes, without its weights.
 
     Raises:
-      InputError: a description that cannot be read.
+      InputError: no description, or one that cannot be read.
     """
     path = run / NETWORK
     try:
         return from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:  # no JSON, or a description that this version does not know
+    except (OSError, ValueError) as error:  # no file, no JSON, or a description that this version does not know
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
@@ -186,14 +218,14 @@ def _check_same_classes(run, class_names):
     if (run / CLASSES).exists() and (there := read_classes(run)) != class_names:
         raise InputError(
             f"{run} holds a run with other classes ({len(there)} there, {len(class_names)} now; see {run / CLASSES}); "
-            "use another `workdir`, or the data it was started with"
+            "use another folder, or the data it was started with"
         )
 
 
 def _read_sections(run):
     try:
         return dict(json.loads((run / CONFIG).read_text(encoding="utf-8")).items())
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise _no_configuration(run, error) from error
 
 
