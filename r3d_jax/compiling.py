@@ -7,13 +7,22 @@ import jax
 
 
 def keep_programs() -> None:
-    """Keeps compiled programs from one process to the next, in JAX_COMPILATION_CACHE_DIR or else ~/.cache/r3d_jax."""
+    """Has JAX keep what it compiles from one process to the next, in ~/.cache/r3d_jax.
+
+    A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead.
+    """
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
 
 
 def compiler_options(platform: str) -> dict[str, Any]:
-    """Options of `jax.jit(..., compiler_options=...)` and `Lowered.compile` for "cpu", "gpu", "tpu", ..."""
+    """Options with which XLA compiles these networks best, for `jax.jit` and `Lowered.compile`.
+
+    For example, `jax.jit(f, compiler_options=compiler_options(jax.devices()[0].platform))`.
+
+    Args:
+      platform: "cpu", "gpu", "tpu", ...
+    """
     if platform != "cpu":
         return {}
     return {

@@ -13,8 +13,11 @@ from r3d_jax.errors import InputError
 def whole(path: Path) -> Iterator[Path]:
     """A new, empty file beside `path`, to be filled in the `with` block; at its end it takes the place of `path`.
 
-    If the block raises, the new file is removed and `path` stays as it was. The name of the new file was free before,
-    so that nothing of the user's can be lost. Folders above `path` are made.
+    If the block raises, the new file is removed and `path` stays as it was. The new file has a name that was free, so
+    that nothing of the user's can be lost, and the rights that `open` gives. Folders above `path` are made. For example:
+
+        with whole(Path("numbers.csv")) as unfinished:
+            unfinished.write_text(table())
 
     Raises:
       OSError: the folder cannot be made or written to.
@@ -30,16 +33,20 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` to `path` as UTF-8, whole or not at all.
+    """Writes `text` to `path` as UTF-8, whole or not at all; a file that is there is replaced.
 
     Raises:
-      OSError: as `whole`.
+      OSError: the folder cannot be made or written to.
     """
     with whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises InputError where there is something at `path` already: results never replace what a user has."""
+    """Refuses a path at which there is something already: results never replace what a user has.
+
+    Raises:
+      InputError: there is a file or a folder at `path`.
+    """
     if path.exists():
         raise InputError(f"{path} is there already; name another file, or move it away")
