@@ -2,7 +2,7 @@
 
 import re
 
-from pages import README, run_blocks, settle
+from pages import README, run_blocks, run_shown, settle
 
 import r3d_jax
 
@@ -20,8 +20,9 @@ def test_its_two_commands_stand_in_one_line_each():
     ]
 
 
-def test_its_python_runs(tiny_run, data_dir, demo_videos, tmp_path, monkeypatch, capsys):
-    settle(tmp_path, tiny_run[0], data_dir, monkeypatch)
+def test_its_python_runs(data_dir, demo_videos, tmp_path, monkeypatch, capsys):
+    settle(tmp_path, data_dir, monkeypatch)
+    assert run_shown(README) == [0]
     found = run_blocks(README)
     assert found["clips"].shape[:3] == (1, 2, 4) and found["logits"].shape == (1, 8)
     assert int(found["state"].step) == 8 * len(found["train"]) == 16
