@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from functools import partial
+from pathlib import Path
 
 import jax
 import matplotlib.image
@@ -16,6 +17,8 @@ from r3d_jax.data.batches import eval_batches
 from r3d_jax.data.sampling import split_rows
 from r3d_jax.training.metrics_log import read
 from r3d_jax.weights.convert import convert
+
+TINY = Path(__file__).parent / "tiny.py"
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +96,18 @@ def test_three_lines_use_a_trained_run(demo, demo_videos):
 
 
 @pytest.fixture
-def tiny(main, data_dir, demo_videos, tmp_path):
-    return partial(
-        main, "--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={tmp_path / 'run'}"
-    )
+def tiny(main_here, data_dir, demo_videos, tmp_path):
+    return partial(main_here, f"--config={TINY}", f"--config.data.data_dir={data_dir}", f"--workdir={tmp_path / 'run'}")
 
 
 def test_the_denominator_of_a_drawn_test_set_is_printed(tiny_run):
     assert "of 5 videos (drawn from 128); clip-level" in tiny_run[1]
 
 
-def test_a_config_file_with_an_unknown_field_gets_one_message(main, tmp_path):
+def test_a_config_file_with_an_unknown_field_gets_one_message(main_here, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from r3d_jax.config import *\ndef get_config():\n    return Config(train=TrainConfig(epoch=3))\n")
-    refused(main(f"--config={file}", f"--workdir={tmp_path / 'run'}"), "unexpected keyword argument 'epoch'")
+    refused(main_here(f"--config={file}", f"--workdir={tmp_path / 'run'}"), "unexpected keyword argument 'epoch'")
 
 
 def refused(outcome, *parts):
@@ -132,11 +133,11 @@ def refused(outcome, *parts):
                 "--config.clip.crop=32",
                 "--config.clip.train_sizes=(32,32)",
             ],
-            "`pool` (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
+            "--config.model.pool (=(1, 2, 2)) is larger than the (1, 1, 1) grid",
         ),
         (["train"], "unknown argument 'train'"),
         (["--mode=draw"], "invalid choice: 'draw'"),
-        (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are configs/demo.py"),
+        (["--config", "configs/none.py"], "no config file 'configs/none.py'; there are "),
     ],
 )
 def test_bad_settings_get_one_message(tiny, arguments, message):
@@ -236,13 +237,13 @@ def test_a_run_without_a_checkpoint_cannot_be_loaded(tiny_run, tmp_path):
         r3d_jax.load(tmp_path / "run", "first")
 
 
-def test_the_best_checkpoint_is_reported_on(main, tiny_run, data_dir, tmp_path):
+def test_the_best_checkpoint_is_reported_on(main_here, tiny_run, data_dir, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
-    flags = ("--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", "--mode=evaluate")
-    status, printed = main(*flags, f"--workdir={run}", "--checkpoint=best")
+    flags = (f"--config={TINY}", f"--config.data.data_dir={data_dir}", "--mode=evaluate")
+    status, printed = main_here(*flags, f"--workdir={run}", "--checkpoint=best")
     assert status == 0 and "video-level top-1 " in printed, printed
     best = max(row["video_top1"] for row in read(run) if row["kind"] == "eval")
     assert f"video-level top-1 {best:.2%} (95 % interval" in printed
     assert f"{run}/report.html: " in printed and (run / "predictions.csv").exists()
-    refused(main(*flags, f"--workdir={tmp_path / 'none'}"), f"no run in {tmp_path / 'none'}; train one")
+    refused(main_here(*flags, f"--workdir={tmp_path / 'none'}"), f"no run in {tmp_path / 'none'}; train one")

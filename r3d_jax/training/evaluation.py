@@ -51,29 +51,9 @@ def evaluate(
     Raises:
       InputError: no video can be read.
     """
-    devices = devices or jax.devices()
-    totals, missing, late = {"stop": 0}, {}, []
-    variables = replicate(variables, devices)
-
-    def read(upto):
-        while len(late) > upto:
-            counts, asked = jax.device_get(late.pop(0))
-            for name, value in {**counts, "stop": asked}.items():
-                totals[name] = totals.get(name, 0) + value.item()
-
-    with Progress(len(batches), unit="batch", label="Testing") as progress:
-        for batch in read_ahead(batches, workers=workers):
-            reasons = map(reason_of_row, batch["missing"])
-            missing |= {row: why for row, why in zip(batch["row"].tolist(), reasons) if why}
-            batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
-            static = {"model": model, "topk": topk, "views_at_once": views_at_once, "dtype": dtype}
-            compiled = _compiled(_Example(variables, batch), tuple(devices), **static)
-            late.append(compiled(variables, batch))  # its counts are read one batch late: no batch waits for them
-            read(upto=1)
-            if totals["stop"]:
-                return None
-            progress.advance()
-    read(upto=0)
+    devices, missing = devices or jax.devices(), {}
+    static = {"model": model, "topk": topk, "views_at_once": views_at_once, "dtype": dtype}
+    totals = _totals(replicate(variables, devices), batches, devices, workers, stop, missing, static)
     if totals["stop"]:
         return None
     missing = gather(missing)
@@ -101,6 +81,32 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
     if summary["missing"]:
         parts[0] += f" ({summary['missing']:,} missing)"
     return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"
+
+
+def _totals(variables, batches, devices, workers, stop, missing, static):
+    """Counts summed over all batches, or until `stop`; why videos are `missing` is added to it by their rows."""
+    totals, late = {"stop": 0}, None
+    with Progress(len(batches), unit="batch", label="Testing") as progress:
+        for batch in read_ahead(batches, workers=workers):
+            reasons = map(reason_of_row, batch["missing"])
+            missing |= {row: why for row, why in zip(batch["row"].tolist(), reasons) if why}
+            batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
+            counts = _compiled(_Example(variables, batch), tuple(devices), **static)(variables, batch)
+            _add(totals, late)
+            late = counts  # read one batch late: no batch waits for them
+            if totals["stop"]:
+                return totals
+            progress.advance()
+    _add(totals, late)
+    return totals
+
+
+def _add(totals, late):
+    if late is None:
+        return
+    counts, asked = jax.device_get(late)
+    for name, value in {**counts, "stop": asked}.items():
+        totals[name] = totals.get(name, 0) + value.item()
 
 
 class _Example:

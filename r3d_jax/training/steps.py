@@ -97,38 +97,48 @@ def train_step(
     clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
     device = lax.axis_index(axis_name) if axis_name else 0
     dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
-
-    def loss_fn(params, batch_stats, clips, key):
-        logits, updated = model.apply(
-            {"params": params, "batch_stats": batch_stats},
-            normalise(clips["clip"], model=model).astype(dtype),
-            train=True,
-            freeze_trunk=freeze_trunk,
-            remat=remat,
-            axis_name=axis_name if sync_batch_norm else None,
-            mutable=["batch_stats"],
-            rngs={"dropout": key},
-        )
-        metrics = {"loss": cross_entropy(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
-        return metrics["loss"], (updated["batch_stats"], metrics)
-
-    def part(carry, clips_and_key):
-        batch_stats, sums = carry
-        gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(params, batch_stats, *clips_and_key)
-        return _varying_as(batch["clip"], (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics)))), None
-
-    # Each device's own until they are averaged below: gradients are not to be summed before.
-    params, first_stats = _varying_as(batch["clip"], (state.params, state.batch_stats))
-    parts = jax.tree.map(lambda x: x.reshape(micro_batches, -1, *x.shape[1:]), clips)
-    zeros = jax.tree.map(jnp.zeros_like, params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
-    keys = jax.random.split(dropout, micro_batches)
-    (batch_stats, sums), _ = lax.scan(part, _varying_as(batch["clip"], (first_stats, zeros)), (parts, keys))
+    network = {"model": model, "freeze_trunk": freeze_trunk, "remat": remat, "dtype": dtype}
+    network["axis_name"] = axis_name if sync_batch_norm else None
+    sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
     if axis_name:
         gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
     updates, opt_state = tx.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+
+
+def _gradients(state, clips, keys, **network):
+    """((gradients, metrics), batch statistics) of as many parts of the clips as there are keys, summed over them."""
+
+    def part(carry, clips_and_key):
+        batch_stats, sums = carry
+        gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(params, batch_stats, *clips_and_key)
+        return _varying_as(clips["clip"], (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics)))), None
+
+    loss_fn = partial(_loss, **network)
+    # Each device's own until they are averaged: gradients are not to be summed before.
+    params, first_stats = _varying_as(clips["clip"], (state.params, state.batch_stats))
+    parts = jax.tree.map(lambda x: x.reshape(len(keys), -1, *x.shape[1:]), clips)
+    zeros = jax.tree.map(jnp.zeros_like, params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
+    (batch_stats, sums), _ = lax.scan(part, _varying_as(clips["clip"], (first_stats, zeros)), (parts, keys))
+    return sums, batch_stats
+
+
+def _loss(params, batch_stats, clips, key, *, model, freeze_trunk, remat, dtype, axis_name):
+    """The mean loss of the clips; beside it the new batch statistics and the metrics."""
+    logits, updated = model.apply(
+        {"params": params, "batch_stats": batch_stats},
+        normalise(clips["clip"], model=model).astype(dtype),
+        train=True,
+        freeze_trunk=freeze_trunk,
+        remat=remat,
+        axis_name=axis_name,
+        mutable=["batch_stats"],
+        rngs={"dropout": key},
+    )
+    metrics = {"loss": cross_entropy(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+    return metrics["loss"], (updated["batch_stats"], metrics)
 
 
 def eval_step(
