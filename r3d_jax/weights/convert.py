@@ -60,7 +60,7 @@ def convert(
     pixels = {"mean": mean or network.model.mean, "std": std or network.model.std}
     if any(len(values) != channels for values in pixels.values()):
         raise InputError(
-            f"mean {pixels['mean']} and std {pixels['std']} must have one value for each of {channels} channels"
+            f"`mean` (={pixels['mean']}) and `std` (={pixels['std']}) must have one value for each of {channels} channels"
         )
     given = {name: value for name, value in numbers.items() if value}
     network = network._replace(

@@ -1,25 +1,30 @@
 """Networks of others and of our own runs become files that are used like a run."""
 
 import json
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from closeness import close
 from safetensors.numpy import load_file, save_file
-from seeded import GOLDEN, case_of, tensors
+from seeded import GOLDEN, case_of, drawn, tensors
+from trunks import TINY
 
 import r3d_jax
-from r3d_jax.__main__ import main as command
+from r3d_jax.config import Config
+from r3d_jax.models.classifier import build
 from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.training.optim import sgd
+from r3d_jax.training.steps import first_state
+from r3d_jax.video.clips import ClipSpec
+from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.convert import convert, kinetics400
+from r3d_jax.weights.run import CHECKPOINTS, claim
 from r3d_jax.weights.torch_names import to_torch
 
 CHECKPOINT = GOLDEN / "classyvision_checkpoint.torch"  # written by ClassyVision 0.7.0's own code
-ROOT = Path(__file__).parents[2]
+CLIP = ClipSpec(frames=4, stride=2, crop=16, train_sizes=(16, 18), test_size=20, flip=0.25)
 
 
 @pytest.fixture
@@ -27,15 +32,25 @@ def out(tmp_path):
     return tmp_path / "converted" / "out.safetensors"
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder as training leaves it."""
+    run, model, names = tmp_path_factory.mktemp("run"), build("r3d_18", 3, **TINY), ("ride", "run", "sit down")
+    claim(run, Config(clip=CLIP), names, model)
+    with Checkpoints(run / CHECKPOINTS) as checkpoints:
+        checkpoints.save(first_state(drawn(model), sgd(0.1))._replace(step=np.int32(7)))
+    return run
+
+
 def test_a_classyvision_checkpoint_gives_the_references_answers(out):
     lines = convert(CHECKPOINT, out)
     assert lines[0] == f"{CHECKPOINT}: classyvision's names, network as its configuration says"
     loaded = r3d_jax.load(out)
-    assert (loaded.clip_shape, loaded.stride, loaded.class_names) == ((4, 32, 32, 3), 1, ("0", "1", "2"))
+    assert (loaded.clip.shape, loaded.clip.stride, loaded.class_names) == ((4, 32, 32, 3), 1, ("0", "1", "2"))
     with np.load(GOLDEN / "classyvision_checkpoint.npz") as arrays:
         found = jax.jit(loaded.model.apply)(loaded.variables, arrays["clips"])
         for head, logits in zip(loaded.model.heads, found):
-            np.testing.assert_allclose(ACTIVATIONS[head.activation](logits), arrays[head.unique_id], rtol=1e-5)
+            close(ACTIVATIONS[head.activation](logits), arrays[head.unique_id])
 
 
 def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
@@ -47,7 +62,7 @@ def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
     loaded = r3d_jax.load(out)
     assert loaded.class_names == kinetics400() and len(set(kinetics400())) == 400
     assert loaded.model.mean == (0.43216, 0.394666, 0.37645) and loaded.model.std == (0.22803, 0.22145, 0.216989)
-    assert (loaded.clip_shape, loaded.stride, loaded.test_size) == ((16, 112, 112, 3), 2, 128)
+    assert (loaded.clip.shape, loaded.clip.stride, loaded.clip.test_size) == ((16, 112, 112, 3), 2, 128)
     back = load_file(out)
     assert set(back) == set(options["shapes"])
     for name, value in tensors(options).items():
@@ -61,7 +76,7 @@ def test_what_the_user_says_of_the_input_is_carried(out, tmp_path):
     convert(CHECKPOINT, out, classes=classes, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0), **numbers)
     loaded = r3d_jax.load(out)
     assert loaded.class_names == ("run", "jump", "sit down")
-    assert (loaded.clip_shape, loaded.stride, loaded.test_size) == ((8, 40, 40, 3), 3, 48)
+    assert (loaded.clip.shape, loaded.clip.stride, loaded.clip.test_size) == ((8, 40, 40, 3), 3, 48)
     assert (loaded.model.mean, loaded.model.std) == ((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
 
 
@@ -76,27 +91,38 @@ def test_a_bare_state_dict_takes_its_network_from_a_configuration(out, tmp_path)
     assert r3d_jax.load(out).model.trunk.groups == 2
 
 
-def test_a_run_is_exported_and_answers_as_before(tiny_run, out, rng):
-    run, _ = tiny_run
-    lines = convert(run, out)
-    assert lines[0] == f"{run}: a run, its last checkpoint" and "8 classes (walk_right ... " in lines[1]
+def test_a_run_is_converted_and_answers_as_before(run, out, rng):
+    lines = convert(run, out, mean=(0.5, 0.5, 0.5))
+    assert lines[0] == f"{run}: a run, its last checkpoint"
+    assert lines[1] == "5,351 parameters; 3 classes (ride ... sit down)"
+    assert lines[2].startswith("clips 4x16x16, frame stride 2, tested at short edge 20; mean (0.5, 0.5, 0.5), std (0.2")
+    assert lines[3].startswith(f"{out}: 0.0 MiB, tensors under classyvision's names")
     before, after = r3d_jax.load(run), r3d_jax.load(out)
-    assert after[0] == before[0] and after[2:] == before[2:]
+    assert before.model.clone(mean=(0.5, 0.5, 0.5)) == after.model
+    assert (after.class_names, after.clip) == (before.class_names, before.clip)
     clips = rng.integers(0, 256, (1, 2, 4, 16, 16, 3), np.uint8)
     predict = jax.jit(partial(r3d_jax.predict_fn, model=after.model))
     np.testing.assert_array_equal(predict(after.variables, clips), predict(before.variables, clips))
 
 
-def test_a_converted_network_can_be_converted_again_under_other_names(tiny_run, out, tmp_path):
-    convert(tiny_run[0], out)
+def test_a_converted_network_can_be_converted_again_under_other_names(run, out, tmp_path):
+    convert(run, out)
     assert "trunk.stem.stem.stem-path0.conv.weight" in load_file(out)
     again = tmp_path / "again.safetensors"
     convert(out, again, names="torchvision")
     found, loaded = load_file(again), r3d_jax.load(again)
-    assert {"stem.0.weight", "layer4.0.conv2.1.num_batches_tracked", "fc.bias"} < set(found)
+    assert {"stem.0.weight", "layer2.0.conv2.1.num_batches_tracked", "fc.bias"} < set(found)
     expected = to_torch(loaded.variables, loaded.model, "torchvision")
     assert found.keys() == expected.keys()
     assert loaded.class_names == r3d_jax.load(out).class_names
+
+
+def test_a_users_own_file_beside_it_is_kept(run, out):
+    beside = out.with_name("out.safetensors.tmp")
+    beside.parent.mkdir()
+    beside.write_text("mine")
+    convert(run, out)
+    assert beside.read_text() == "mine" and set(out.parent.iterdir()) == {out, beside}
 
 
 def bare(tmp_path):
@@ -127,14 +153,18 @@ def short_classes(tmp_path):
     "source, options, message",
     [
         (lambda tmp_path: tmp_path / "none.pth", {}, "no file and no run at .*none.pth"),
-        (bare, {}, "these weights fit none of ours; name the network with --model"),
+        (bare, {}, r"these weights fit none of ours; name the network .`model`: a preset or a ClassyVision .json"),
         (bare, {"model": "r3d_19"}, "no network 'r3d_19'; there are r3d_18"),
         (bare, {"model": "r3d_18"}, r"not of this network:\n(.*\n)*  missing: stem.1.weight \[64\]\n"),
         (bare, {"model": "none.json"}, "none.json is no ClassyVision configuration that can be read"),
         (empty_run, {}, "no run in .*: it has no config.json and no classes.txt and no network.json"),
         (text, {}, "notes.safetensors is no safetensors file that can be read"),
         (lambda _: GOLDEN / "tensors.pth", {}, "neither a video network .* nor an image ResNet"),
-        (lambda _: CHECKPOINT, {"mean": (0.5,)}, "mean .0.5,. and std .* must have one value for each of 3 channels"),
+        (
+            lambda _: CHECKPOINT,
+            {"mean": (0.5,)},
+            "`mean` .=.0.5,.. and `std` .* one value for each of 3 channels",
+        ),
         (lambda _: CHECKPOINT, {"frames": -8, "stride": -1}, "`frames` .=-8., `stride` .=-1. must be at least 1"),
         (lambda _: CHECKPOINT, {"names": "torchvision"}, "torchvision has no names for a pre-activated network"),
         (lambda _: CHECKPOINT, {"classes": short_classes}, "names 2 classes, but the head has 3"),
@@ -147,12 +177,6 @@ def test_what_cannot_be_converted_is_told_why(source, options, message, out, tmp
     assert not out.exists()
 
 
-def test_a_mistyped_flag_is_named(capsys):
-    with pytest.raises(SystemExit):
-        command(["convert", "source", "out", "--mean", "a,b"])
-    assert "argument --mean: 'a,b' must be numbers with commas between" in capsys.readouterr().err
-
-
 def test_nothing_is_overwritten_and_the_name_must_say_what_it_is(out, tmp_path):
     with pytest.raises(ValueError, match=r"out.pth must be called \*.safetensors"):
         convert(CHECKPOINT, tmp_path / "out.pth")
@@ -161,28 +185,3 @@ def test_nothing_is_overwritten_and_the_name_must_say_what_it_is(out, tmp_path):
     with pytest.raises(ValueError, match="is there already; name another file"):
         convert(CHECKPOINT, out)
     assert out.read_bytes() == before
-
-
-def test_unconverted_weights_are_not_loaded(tmp_path):
-    for path, message in (
-        (bare(tmp_path), "holds weights alone; give them a network: python -m r3d_jax convert"),
-        (CHECKPOINT, "is not converted yet; run python -m r3d_jax convert"),
-        (tmp_path / "none", "no run, no converted and no exported network at"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            r3d_jax.load(path)
-
-
-def test_a_header_of_another_version_is_refused(out):
-    save_file({"fc.weight": np.zeros(1, np.float32)}, out.parent.parent / "new.safetensors", {"r3d_jax": "{}"})
-    with pytest.raises(ValueError, match="was not written by this version: its header lacks 'network'"):
-        r3d_jax.load(out.parent.parent / "new.safetensors")
-
-
-def test_the_command_converts_and_ends_with_one_message_where_it_cannot(tiny_run, out):
-    arguments = [sys.executable, "-m", "r3d_jax", "convert", tiny_run[0], out, "--mean", "0.5,0.5,0.5"]
-    first, second = (subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
-    assert (first.returncode, first.stderr) == (0, "") and "8 classes (walk_right ... stagger_left)" in first.stdout
-    assert "mean (0.5, 0.5, 0.5), std (0.229, 0.224, 0.225)" in first.stdout
-    assert second.returncode == 1
-    assert second.stderr == f"error: {out} is there already; name another file, or move it away\n"

@@ -1,14 +1,17 @@
 """State dicts of PyTorch to our variables and back."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
+from closeness import close
 from seeded import case_of, model, tensors
 
 from r3d_jax.models.classifier import Classifier, build
 from r3d_jax.models.head import Head
 from r3d_jax.models.resnet3d import ResNet3D
-from r3d_jax.weights.torch_names import from_torch, heads_of, naming_of, to_torch, torch_names
+from r3d_jax.weights.torch_names import NAMINGS, from_torch, heads_of, naming_of, to_torch, torch_names, usual_naming
 
 TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 CASES = [
@@ -74,14 +77,13 @@ def test_an_inflated_network_sees_a_still_video_as_the_image_network_sees_its_fr
     image = build("r3d_18", 3, **TINY, temporal_kernels=((1,),) * 4, stem_kernel=(1, 7))
     weights = drawn(image, "torchvision", rng)
     weights |= {name: np.abs(value) for name, value in weights.items() if name.endswith("running_var")}
-    stem = ("stem-path0",)
     video = build("r3d_18", 3, **TINY)
     x = np.repeat(rng.standard_normal((1, 1, 32, 32, 3), np.float32), 5, 1)
     seen = []
     for network in (image, video):
         variables = {kind: tree["trunk"] for kind, tree in from_torch(weights, network).items()}
-        seen.append(network.trunk.apply(variables, x, names=stem)["stem-path0"])
-    np.testing.assert_allclose(seen[1][:, 2], seen[0][:, 2], rtol=1e-4, atol=1e-5)
+        seen.append(jax.jit(partial(network.trunk.apply, names=("stem-path0",)))(variables, x)["stem-path0"])
+    close(seen[1][:, 2], seen[0][:, 2])
 
 
 def test_all_tensors_that_do_not_fit_are_named_at_once(rng):
@@ -127,6 +129,14 @@ def test_heads_are_read_from_the_names():
 def test_what_torchvision_has_no_names_for_is_refused(network, message):
     with pytest.raises(ValueError, match=message):
         torch_names(network, "torchvision")
+
+
+def test_torchvisions_names_are_usual_where_it_has_the_network():
+    assert {usual_naming(build(name, 3)) for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")} == {"torchvision"}
+    assert usual_naming(build("r3d_18", 3, block="pathway0-stage4-block1")) == "torchvision"
+    for network in (build("r3d_34", 3), build("r3d_18", 3, block="stem-path0"), build("r3d_18", 3, planes=4)):
+        assert usual_naming(network) == "classyvision"
+    assert set(NAMINGS) == {"classyvision", "torchvision", "torchvision_2d"}
 
 
 def test_variables_have_the_structure_of_fresh_ones(rng):

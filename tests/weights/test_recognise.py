@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from seeded import case_of, tensors
+
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import build
+from r3d_jax.weights.recognise import recognise, state_dict_of
+from r3d_jax.weights.torch_names import torch_names
+
+A, B = np.zeros(2, np.float32), np.ones(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"a": A, "b.c": B},
+        {"a": A, "b": {"c": B}},
+        {"state_dict": {"module.a": A, "module.module.b.c": B}, "epoch": 3},
+        {"model": {"a": A, "b.c": B}, "optimizer": {"x": A}},
+        {"model_state": {"a": A, "b.c": B}},
+        {"classy_state_dict": {"base_model": {"model": {"a": A, "b.c": B}}}},
+    ],
+)
+def test_tensors_are_found_wherever_projects_keep_them(content):
+    found, config = state_dict_of(content)
+    assert found.keys() == {"a", "b.c"} and config is None
+    np.testing.assert_array_equal(found["b.c"], B)
+
+
+def test_a_classyvision_checkpoint_brings_its_configuration():
+    model = {"name": "resnext3d"}
+    content = {"classy_state_dict": {"base_model": {"model": {"a": A}}}, "input_args": {"config": {"model": model}}}
+    assert state_dict_of(content) == ({"a": A}, model)
+
+
+@pytest.mark.parametrize("content", [{}, [A], {"epoch": 3}, None])
+def test_what_holds_no_tensors_is_refused(content):
+    with pytest.raises(InputError, match="no state dict in this file: it must hold named tensors"):
+        state_dict_of(content)
+
+
+def of_shapes(network, naming):
+    """Its state dict, of arrays that take no memory."""
+    return {name: np.broadcast_to(np.float32(0), shape) for name, (_, shape) in torch_names(network, naming).items()}
+
+
+@pytest.mark.parametrize(
+    "name, naming",
+    [("r3d_34", "torchvision"), ("i3d_r50", "classyvision"), ("r2plus1d_18", "classyvision"),
+     ("torchvision_r2plus1d_18", "torchvision"), ("resnext3d_101_32x8d", "classyvision")],
+)  # fmt: skip
+def test_a_network_is_told_by_the_shapes_of_its_weights(name, naming):
+    network, found = recognise(of_shapes(build(name, 7), naming), naming, "", None)
+    assert network.trunk == build(name, 7).trunk and network.heads[0].num_classes == 7
+    assert found == f"network {name}, which alone fits them"
+
+
+def test_an_image_network_is_told_by_its_flat_kernels():
+    flat = {
+        name: value[:, :, 0] if value.ndim == 5 else value
+        for name, value in of_shapes(build("r3d_50", 1000), "torchvision_2d").items()
+    }
+    _, found = recognise(flat, "torchvision_2d", "r3d_50", None)
+    assert found == "network r3d_50"
+    with pytest.raises(InputError, match=r"these weights fit r3d_50, i3d_r50; name the network .`model`"):
+        recognise(flat, "torchvision_2d", "", None)
+
+
+def test_a_configuration_is_believed_and_a_name_before_it():
+    options = case_of("classy_tiny_postact_bottleneck")
+    heads = [head | {"fork_block": block} for block, head in options["heads"]]
+    config, given = options["model"] | {"heads": heads}, tensors(options)
+    network, found = recognise(given, "classyvision", "", config)
+    assert found == "network as its configuration says" and network.trunk.groups == 2
+    assert recognise(given, "classyvision", "r3d_18", config)[1] == "network r3d_18"
+
+
+def test_weights_of_no_preset_and_names_of_none_are_refused():
+    given = tensors(case_of("classy_tiny_r2plus1d"))
+    with pytest.raises(InputError, match=r"these weights fit none of ours; name the network .`model`: a preset or a"):
+        recognise(given, "classyvision", "", None)
+    with pytest.raises(InputError, match=r"no network 'r3d_19'; there are r3d_18, .* or a ClassyVision configuration"):
+        recognise(given, "classyvision", "r3d_19", None)
