@@ -14,7 +14,13 @@ from r3d_jax.models.own_help import OwnHelp
 
 
 class ConvSpec(NamedTuple):
-    """One convolution of a branch; its padding is half the kernel."""
+    """One convolution of a branch, zero-padded by half its kernel, so that only its stride makes clips smaller.
+
+    Attributes:
+      features: channels that come out.
+      kernel, stride: in time, height and width.
+      groups: that the channels are split into, each convolved by itself; 1: none.
+    """
 
     features: int
     kernel: tuple[int, int, int]
@@ -23,13 +29,23 @@ class ConvSpec(NamedTuple):
 
 
 class Conv3D(nn.Module, metaclass=OwnHelp):
-    """Bias-free convolution with Kaiming-normal weights over the fan-out (arXiv:1502.01852)."""
+    """A convolution without a bias; its weights start Kaiming-normal over the fan-out (He et al., arXiv:1502.01852).
+
+    Attributes:
+      spec: what is convolved with what.
+      zero: start at zero instead.
+    """
 
     spec: ConvSpec
     zero: bool = False
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        """The clips convolved, in their own precision.
+
+        Raises:
+          InputError: groups that do not divide the channels that come in and those that go out.
+        """
         features, kernel, stride, groups = self.spec
         if x.shape[-1] % groups or features % groups:
             raise InputError(
@@ -46,6 +62,9 @@ class Branch(nn.Module, metaclass=OwnHelp):
     """Convolutions in a row: each followed by batch norm, with ReLU between; or, pre-activated, led by both.
 
     Attributes:
+      convs: first to last.
+      norm: makes a `BatchNorm`, given its name and what its scale starts from.
+      preactivated: batch norm and ReLU come before each convolution (He et al., arXiv:1603.05027).
       leading: whether a pre-activated branch starts with batch norm and ReLU; the network's first block does
         not, for the stem has just done both.
       zero_init: start at zero: the last batch norm's scale, or the last kernel where no batch norm follows it.
@@ -59,6 +78,7 @@ class Branch(nn.Module, metaclass=OwnHelp):
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        """The clips after the last convolution, or after its batch norm; no ReLU is behind it."""
         for i, spec in enumerate(self.convs, start=1):
             last = self.zero_init and i == len(self.convs)
             if self.preactivated:
@@ -74,7 +94,19 @@ class Branch(nn.Module, metaclass=OwnHelp):
 
 
 class Block(nn.Module, metaclass=OwnHelp):
-    """Residual branch plus shortcut, then a ReLU unless `closing_relu` says no."""
+    """A residual branch plus a shortcut around it (He et al., arXiv:1512.03385).
+
+    The shortcut is the identity where shapes agree, else a projection: a 1x1x1 convolution at the block's stride.
+
+    Attributes:
+      convs: of the residual branch.
+      stride: of the whole block, in time, height and width.
+      norm: makes a `BatchNorm`, given its name and what its scale starts from.
+      preactivated, preactivated_shortcut: whether batch norm and ReLU lead the convolutions of the branch, of the
+        projection.
+      leading, zero_init: as `Branch` takes them.
+      closing_relu: a ReLU after the sum.
+    """
 
     convs: tuple[ConvSpec, ...]
     stride: tuple[int, int, int]
@@ -87,6 +119,7 @@ class Block(nn.Module, metaclass=OwnHelp):
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
+        """The sum of the branch and the shortcut of the clips."""
         features = self.convs[-1].features
         branch = partial(Branch, norm=self.norm, leading=self.leading)
         residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)

@@ -23,16 +23,22 @@ def grad_cam(
     """Each video's map for its class, at the resolution of the block's output; not negative, not scaled.
 
     The channels of the block's output, each weighted by the mean over its places of the gradient of the class's logit
-    with respect to it, are summed, and what is below zero is cut off. At the last block, under a head that pools
-    everything, this is the class activation map (Zhou et al., arXiv:1512.04150). Pure: to be jitted and mapped.
+    with respect to it, are summed, and what is below zero is cut off (Selvaraju et al., arXiv:1610.02391). At the last
+    block, under a head that pools everything, this is the class activation map (Zhou et al., arXiv:1512.04150). The
+    function is pure, to be jitted and mapped. For example:
+
+        maps = jax.jit(partial(grad_cam, model=model, block="pathway0-stage3-block1"))
+        maps(variables, clips, classes)[0, 0]  # of the first view of the first video: [time, height, width]
 
     Args:
+      variables: `params` and `batch_stats` of `model`.
+      clips: pixels, 0 to 255.
       classes: one class for each video, whose views are looked at one by one.
       block: one of `ResNet3D.block_names`; empty: the block that the head reads, the last one usually.
-      head: which of several.
+      head: which of several heads.
 
     Raises:
-      InputError: a block that does not exist or lies above the head's, clips of another shape or type.
+      InputError: a block that does not exist or lies above the head's; clips of another shape or type.
     """
     check_clips(clips, model)
     names = model.trunk.block_names()

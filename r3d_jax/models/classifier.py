@@ -20,10 +20,11 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Classifier(nn.Module, metaclass=OwnHelp):
-    """A trunk and its heads.
+    """A trunk with heads on its blocks: the whole network, from normalised clips to logits.
 
     Attributes:
-      heads: one head gives an array, several a tuple of arrays in their order.
+      trunk: what turns clips into features.
+      heads: one head gives an array of logits, several a tuple of arrays in their order.
       mean, std: of the pixels over 255, for each channel; `normalise` uses them.
     """
 
@@ -42,16 +43,18 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         remat: tuple[int, ...] = (),
         axis_name: str | None = None,
     ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
-        """Logits of normalised clips.
+        """Logits of normalised clips, one row each; of several heads, a tuple of them.
 
         Args:
+          clips: normalised, as `normalise` does it; images are clips of one frame.
           train: batch norm uses and updates the batch's statistics; heads drop features.
           freeze_trunk: in training, the trunk stays as in testing and gets no gradient.
-          remat: as in `ResNet3D`.
+          remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           axis_name: mapped axis over which a batch's statistics are shared.
 
         Raises:
-          InputError: no head, or two of one name; and the errors of the trunk and the heads.
+          InputError: no head, or two of one name; an option, a block or a stage that does not exist; channels that do
+            not come last; a clip that is too small for a head's pool, or in training too large.
         """
         ids = [head.unique_id for head in self.heads]
         if len(set(ids)) < len(ids) or not ids:
@@ -82,15 +85,27 @@ def build(
     std: tuple[float, ...] = IMAGENET_STD,
     **trunk,
 ) -> Classifier:
-    """The network called `name` in PRESETS with one head.
+    """A network by its name, with one head: a module without weights, which `init_variables` and `load` give.
+
+    For example:
+
+        model = build("r3d_18", 101, pool=(1, 7, 7))
+        variables = init_variables(model, jax.random.key(0), (8, 112, 112, 3))
+        small = build("r3d_50", 5, blocks=(1, 1, 1, 1), planes=64, width_per_group=16)
 
     Args:
-      block, pool, dropout, activation, average: as in `Head`; a pool of zeros is None.
-      mean, std: as in `Classifier`.
+      name: one of `list_models`.
+      num_classes: columns of the logits.
+      block: the trunk's block that the head reads; empty: the last.
+      pool: cells (time, height, width) that the head pools, stride 1; None or zeros: all of them.
+      dropout: part of the pooled features that is dropped in training.
+      activation: what turns logits into probabilities: "softmax", "sigmoid" or "identity".
+      average: what is averaged over cells and views: "logits" or "probabilities".
+      mean, std: of the pixels over 255, one value for each channel.
       **trunk: fields of `ResNet3D` in place of the preset's.
 
     Raises:
-      InputError: a preset or an option that does not exist.
+      InputError: a name or an option of the trunk that does not exist; not one mean and deviation for each channel.
     """
     if name not in PRESETS:
         raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}")
@@ -106,17 +121,27 @@ def build(
 
 
 def options(module: nn.Module) -> dict[str, Any]:
-    """The fields of a trunk or a head that are its options."""
+    """The options of a trunk or a head, {field: value}: every field but those that flax adds."""
     return {field.name: getattr(module, field.name) for field in fields(module) if field.name not in ("parent", "name")}
 
 
 def tuples(value):
-    """`value` with tuples for lists, at every depth: what a module needs to be hashed."""
+    """A copy of `value` with tuples for lists at every depth, so that a module that has it can be hashed."""
     return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...]) -> dict:
-    """Fresh `params` and `batch_stats` for clips of `clip_shape` (time, height, width, channel)."""
+    """Fresh `params` and `batch_stats`: {"params": {"trunk": ..., "heads_0": ...}, "batch_stats": {"trunk": ...}}.
+
+    For example, `init_variables(model, jax.random.key(0), (8, 112, 112, 3))`.
+
+    Args:
+      key: that the weights are drawn from.
+      clip_shape: (time, height, width, channel) of a clip that the network is to take; the weights do not depend on it.
+
+    Raises:
+      InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
+    """
     # At XLA's full effort, compiling the random draws of some 60 arrays takes 8 s on a CPU; at this, 2 s.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
     init = jax.jit(model.init, compiler_options=options)
@@ -124,7 +149,11 @@ def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...
 
 
 def abstract_variables(model: Classifier) -> dict:
-    """The shapes and types of the network's variables, which do not depend on the clip."""
+    """The shapes and types of the network's variables, as `jax.ShapeDtypeStruct`s; nothing is computed.
+
+    Raises:
+      InputError: an option of the network that does not exist.
+    """
     heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
     clips = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
     return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)

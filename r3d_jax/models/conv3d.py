@@ -31,7 +31,17 @@ def conv3d(
     padding: tuple[int, int, int] = (0, 0, 0),
     groups: int = 1,
 ) -> Float[Array, "clip time2 height2 width2 feature"]:
-    """Cross-correlation of `x` with `kernel`, zero-padded by `padding` on both sides of each axis."""
+    """The cross-correlation of clips with a kernel, which deep learning calls a convolution.
+
+    For example, `conv3d(x, kernel, (1, 2, 2), padding=(1, 3, 3))` is a stem's. It can be jitted, mapped, exported and
+    differentiated, as often as one likes.
+
+    Args:
+      x, kernel: of one type, float32 or bfloat16 for instance; the result is of it too.
+      stride: in time, height and width.
+      padding: zeros on both sides in time, height and width.
+      groups: that channels and features are split into, each group convolved by itself; it must divide both.
+    """
     window = Window(x.shape[1:4], kernel.shape[:3], tuple(stride), tuple(padding), groups)
     x, kernel = _varying_alike(jnp.asarray(x), jnp.asarray(kernel))
     return _conv3d.bind(x, kernel, wanted="y", window=window)

@@ -9,7 +9,11 @@ from r3d_jax.models.resnet3d import ResNet3D
 
 
 def to_dict(model: Classifier) -> dict[str, Any]:
-    """Every option of the trunk and the heads, the mean and the standard deviation."""
+    """A network as dicts, lists, strings and numbers, which JSON can carry; `from_dict` makes it again.
+
+    Returns:
+      `trunk`, a dict of every option of the trunk; `heads`, a list of such dicts; `mean` and `std`.
+    """
     heads = [options(head) for head in model.heads]
     return {"trunk": options(model.trunk), "heads": heads, "mean": list(model.mean), "std": list(model.std)}
 
@@ -18,7 +22,7 @@ def from_dict(description: dict[str, Any]) -> Classifier:
     """The network that `to_dict` has described.
 
     Raises:
-      InputError: an option that this version does not know.
+      InputError: an option that this version does not know, or an entry that is missing.
     """
     try:
         trunk = ResNet3D(**{name: tuples(value) for name, value in description["trunk"].items()})

@@ -17,10 +17,13 @@ AVERAGES = ("logits", "probabilities")
 
 
 class Head(nn.Module, metaclass=OwnHelp):
-    """Average pool, dropout, linear layer at each cell, mean over the cells.
+    """Logits from features: average pool, dropout, a linear layer at each cell of the pooled grid, the cells' mean.
+
+    After ClassyVision's `FullyConvolutionalLinearHead`: a clip that is larger than the pool gives several cells, so
+    that a network tests whole frames with what it has learned from crops.
 
     Attributes:
-      num_classes: columns of the result.
+      num_classes: columns of the logits.
       block: the trunk's block that it reads; empty: the last.
       pool: kernel of the average pool, stride 1, in cells (time, height, width); None pools everything.
       dropout: share of pooled features dropped in training.
@@ -39,7 +42,11 @@ class Head(nn.Module, metaclass=OwnHelp):
 
     @nn.compact
     def __call__(self, x: Clips, *, train: bool = False) -> Float[Array, "clip class"]:
-        """One row of logits a clip.
+        """One row of logits for each clip, in float32 at least.
+
+        Args:
+          x: the features of the block that the head reads.
+          train: drop features; draws from the random stream "dropout".
 
         Raises:
           InputError: an option that does not exist; a grid smaller than the pool; a training clip that pools to
@@ -82,10 +89,15 @@ def average(
     activation: str = "softmax",
     of: str = "logits",
 ) -> Float[Array, "... class"]:
-    """Mean over `axes`, as logits: of the logits, or of the probabilities and back.
+    """The mean over `axes`, as logits: of the logits themselves, or of their probabilities and back.
 
     The mean probability p comes back as log p after softmax and as log p - log(1 - p) after sigmoid, so that the
     activation gives p again and a cross-entropy of the result is the one of p.
+
+    Args:
+      axes: of `logits`, not its last.
+      activation: what makes probabilities of logits: one of ACTIVATIONS; with "identity" they are the logits.
+      of: "logits" or "probabilities".
     """
     count = math.prod(logits.shape[axis] for axis in axes)
     if of == "logits" or activation == "identity" or count == 1:

@@ -21,6 +21,9 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
     Attributes:
       train: normalise by the batch's statistics and update the running ones.
       axis_name: mapped axis over which a training batch's statistics are averaged; None keeps them local.
+      scale_init: what the scale starts from.
+      momentum: part of the running statistics that an update keeps: 1 less PyTorch's `momentum`.
+      epsilon: added to the variance.
     """
 
     train: bool
@@ -31,6 +34,10 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
 
     @nn.compact
     def __call__(self, x: Float[Array | np.ndarray, "*axes channel"]) -> Float[Array, "*axes channel"]:
+        """The values normalised, then scaled and shifted, for each channel; of the type that they came in.
+
+        In training, `batch_stats` must be mutable: `mean` and `var` are the running statistics, in float32.
+        """
         channels = x.shape[-1]
         scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)

@@ -20,18 +20,22 @@ TRUSTED = ("0.10.2",)  # of jaxlib
 
 
 def available() -> bool:
-    """Whether this jaxlib is known to run the call."""
+    """Whether this jaxlib, on this machine, is known to run oneDNN's convolution."""
     return sys.platform == "linux" and platform.machine() == "x86_64" and jaxlib.__version__ in TRUSTED
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1):
-    """Cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel, feature].
+    """The cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
+
+    Both are float32. It must be `available`: where it is not, the process may end.
 
     Args:
       size: time, height and width of what comes out.
+      stride: in time, height and width.
       low, high: zeros before and after each axis, not negative.
-      dilation: of the kernel.
+      dilation: distance of the kernel's positions on each axis of x.
       swap: the kernel is [kt, kh, kw, feature, channel].
+      groups: that channels and features are split into; without `swap` alone.
     """
     data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
     inputs, outputs = (4, 3) if swap else (3, 4)
@@ -61,16 +65,30 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
 
 
 def transposed(y, kernel, size, *, low, high, groups):
-    """`convolution` from the kernel's features to its channels."""
+    """The convolution at stride 1 from a kernel's features to its channels, each tap where it was.
+
+    Args:
+      y: [clip, t, h, w, feature], float32.
+      kernel: [kt, kh, kw, channel / groups, feature], as the convolution from channels to features takes it.
+      size: time, height and width of what comes out.
+      low, high: zeros before and after each axis, not negative.
+      groups: that channels and features are split into.
+    """
     if groups > 1:
         return convolution(y, turned_round(kernel, groups), size, low=low, high=high, groups=groups)
     return convolution(y, kernel, size, low=low, high=high, swap=True)  # oneDNN turns a large kernel faster than XLA
 
 
 def kernel_gradient(x, y, window):
-    """Clip by clip, a convolution of the clip with its output's gradient y as the kernel.
+    """The gradient with respect to the kernel [kt, kh, kw, channel, feature], of a convolution without groups.
 
-    It has no channels: those of the clip lie along the width, where they are positions like others.
+    Clip by clip it is a convolution of the clip with its output's gradient as the kernel. That one has no channels:
+    those of the clip lie along the width, where they are positions like others.
+
+    Args:
+      x: clips [clip, t, h, w, channel], float32.
+      y: the output's gradient [clip, t2, h2, w2, feature].
+      window: of the convolution.
     """
     channels, features = x.shape[4], y.shape[4]
     if window.kernel == (1, 1, 1) and not any(window.padding):

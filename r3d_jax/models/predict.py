@@ -14,7 +14,12 @@ Videos = UInt8[Array | np.ndarray, "video view time height width channel"]
 
 
 def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classifier) -> Float[Array, "... channel"]:
-    """Pixels 0 to 255 as the network takes them: over 255, less the mean, over the standard deviation."""
+    """Pixels as the network takes them, in float32: over 255, less the model's mean, over its standard deviation.
+
+    Args:
+      clips: pixels, 0 to 255.
+      model: whose `mean` and `std` have a value for each channel.
+    """
     scale = 1 / (255 * jnp.array(model.std, jnp.float32))
     return clips.astype(jnp.float32) * scale - jnp.array(model.mean, jnp.float32) / jnp.array(model.std, jnp.float32)
 
@@ -22,7 +27,17 @@ def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classif
 def predict_views(
     variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video view class"] | tuple[Float[Array, "video view _"], ...]:
-    """One row of logits for each view of each video; several heads give a tuple of them. See `predict_fn`."""
+    """Logits of each view of each video; several heads give a tuple of them. Pure, as `predict_fn` is.
+
+    Args:
+      variables: `params` and `batch_stats` of `model`.
+      clips: pixels, 0 to 255.
+      views_at_once: views that run through the network together, which bounds the memory; 0: all.
+      dtype: of the activations, such as "bfloat16"; the logits are float32.
+
+    Raises:
+      InputError: clips of another shape or type.
+    """
     check_clips(clips, model)
 
     def forward(clips):
@@ -38,13 +53,19 @@ def predict_views(
 def predict_fn(
     variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video class"] | tuple[Float[Array, "video _"], ...]:
-    """One row of logits for each video, averaged over its views: pure, to be jitted, mapped, differentiated.
+    """Logits of each video, averaged over its views: pure, to be jitted, mapped and differentiated.
 
-    Several heads give a tuple of them.
+    Several heads give a tuple of them. For example:
+
+        network = r3d_jax.load("runs/mine")
+        predict = jax.jit(partial(r3d_jax.predict_fn, model=network.model))
+        probabilities = jax.nn.softmax(predict(network.variables, clips))
 
     Args:
+      variables: `params` and `batch_stats` of `model`.
+      clips: pixels, 0 to 255, such as `read_clips(path, network.clip)[None]`.
       views_at_once: views that run through the network together, which bounds the memory; 0: all.
-      dtype: of the activations; the logits are float32.
+      dtype: of the activations, such as "bfloat16"; the logits are float32.
 
     Raises:
       InputError: clips of another shape or type.
@@ -53,8 +74,16 @@ def predict_fn(
     return average_views(views, model=model)
 
 
-def average_views(logits, *, model: Classifier):
-    """A video's logits from those of its views [video, view, class], averaged as each head averages its cells."""
+def average_views(
+    logits: Float[Array | np.ndarray, "video view class"] | tuple[Float[Array | np.ndarray, "video view _"], ...],
+    *,
+    model: Classifier,
+) -> Float[Array, "video class"] | tuple[Float[Array, "video _"], ...]:
+    """Logits of videos from those of their views, averaged as each head averages its cells (`Head.average`).
+
+    Args:
+      logits: as `predict_views` gives them: an array, or of several heads a tuple of arrays.
+    """
     if isinstance(logits, tuple):
         return tuple(map(_over_views, logits, model.heads))
     return _over_views(logits, model.heads[0])
@@ -63,7 +92,15 @@ def average_views(logits, *, model: Classifier):
 def features_fn(
     variables: dict, clips: Videos, *, model: Classifier, blocks: tuple[str, ...]
 ) -> dict[str, Float[Array, "video view time2 height2 width2 feature"]]:
-    """Outputs of the trunk's `blocks` (see `ResNet3D.block_names`); what lies above the highest of them is not run.
+    """Features: the outputs of blocks of the trunk, {block: array}; what lies above the highest block is not run.
+
+    For example, `features_fn(variables, clips, model=model, blocks=("pathway0-stage4-block1",))`. Pure, to be jitted,
+    mapped and differentiated.
+
+    Args:
+      variables: `params` and `batch_stats` of `model`; those of blocks and heads that are not run may be missing.
+      clips: pixels, 0 to 255.
+      blocks: names of `ResNet3D.block_names`.
 
     Raises:
       InputError: a block that does not exist; clips of another shape or type.
@@ -75,7 +112,7 @@ def features_fn(
 
 
 def merge_views(clips: Videos) -> UInt8[Array | np.ndarray, "clip time height width channel"]:
-    """The views of all videos as so many clips."""
+    """The views of all videos as so many clips, one video's after the other's."""
     return clips.reshape(-1, *clips.shape[2:])
 
 
@@ -84,7 +121,12 @@ def _over_views(logits, head):
 
 
 def check_clips(clips: Videos, model: Classifier) -> None:
-    """Raises InputError unless `clips` are what the network takes."""
+    """Refuses clips that are not what the network takes.
+
+    Raises:
+      InputError: `clips` are not uint8 of shape [video, view, time, height, width, channel], or have other channels
+        than the network.
+    """
     channels = model.trunk.input_planes
     if clips.ndim != 6 or clips.dtype != jnp.uint8:
         raise InputError(

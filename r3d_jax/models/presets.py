@@ -36,5 +36,5 @@ PRESETS = {
 
 
 def list_models() -> tuple[str, ...]:
-    """The names of the networks that `build` knows, in the order of the documentation's table."""
+    """The names of the networks that `build` knows, in the order of the documentation's table (docs/networks.md)."""
     return tuple(PRESETS)

@@ -1,8 +1,4 @@
-"""The 3-D residual trunk: stem, residual blocks, stages, and the name of every block.
-
-After ClassyVision's `resnext3d`: ResNet (He et al., arXiv:1512.03385) and ResNeXt (Xie et al., arXiv:1611.05431)
-with 3-D kernels (Tran et al., arXiv:1711.11248), and its pre-activated form (He et al., arXiv:1603.05027).
-"""
+"""The 3-D residual trunk: stem, residual blocks, stages, and the name of every block."""
 
 from functools import partial
 
@@ -24,7 +20,14 @@ Images = Float[Array | np.ndarray, "image height width channel"]
 
 
 class ResNet3D(nn.Module, metaclass=OwnHelp):
-    """The trunk: clips in, the outputs of named blocks out.
+    """The 3-D residual trunk: clips in, the outputs of named blocks out.
+
+    After ClassyVision's `resnext3d`: ResNet (He et al., arXiv:1512.03385) and ResNeXt (Xie et al., arXiv:1611.05431)
+    with 3-D kernels (Tran et al., arXiv:1711.11248), and its pre-activated form (He et al., arXiv:1603.05027). `build`
+    has the usual ones by name. For example:
+
+        trunk = ResNet3D(blocks=(3, 4, 6, 3), residual="postactivated_bottleneck", planes=256)
+        features = trunk.apply(variables, clips, names=("pathway0-stage3-block5",))
 
     Blocks are named as in the reference: `stem-path0`, then `pathway0-stage{s}-block{b}`, stages from 1, blocks from 0;
     a pre-activated trunk closes with `...-bn` and `...-relu` behind its last block.
@@ -32,7 +35,10 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
     Attributes:
       blocks: residual blocks in each stage.
       planes: output channels of stage 1, doubled with every further stage.
-      residual, shortcut, stem: one of RESIDUALS, SHORTCUTS, STEMS.
+      residual: kind of block: one of RESIDUALS.
+      shortcut: kind of projection, where a block needs one: one of SHORTCUTS.
+      stem: one of STEMS.
+      stem_planes: channels of the stem.
       stem_kernel: temporal and spatial kernel of the `resnext3d` stem; the others are 1x3x3 (or, as torchvision's,
         1x7x7) and 3x1x1.
       stem_maxpool: 1x3x3 max-pool at spatial stride 2 after the stem.
@@ -66,7 +72,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
     input_planes: int = 3
 
     def block_names(self) -> tuple[str, ...]:
-        """Every name that `__call__` can be asked for, in the order in which they run."""
+        """The name of every block, in the order in which they run: what `names` and `Head.block` can be."""
         return tuple(name for name, _ in self._steps(norm=None))
 
     @nn.compact
@@ -80,14 +86,15 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Float[Array, "clip ..."]]:
-        """Outputs of the blocks `names` (none given: of the last); nothing above the highest of them is run.
+        """Outputs of blocks, {name: array}; nothing above the highest of them is run.
 
         Args:
           x: normalised clips; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
+          names: of the blocks; none: the last one.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
-          axis_name: mapped axis over which those statistics are shared.
+          axis_name: mapped axis over which a batch's statistics are shared.
 
         Raises:
           InputError: an option, a name or a stage that does not exist; channels that do not come last.

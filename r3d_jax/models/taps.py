@@ -12,13 +12,15 @@ from r3d_jax.models.window import turned_round
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
-    """Cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
+    """The cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
 
     A tap is applied only to the frames that it meets, so the zero frames of the padding cost nothing.
 
     Args:
       size: time, height and width of what comes out.
+      stride: in time, height and width.
       low, high: zeros before and after each axis, not negative.
+      groups: that channels and features are split into, each group convolved by itself.
     """
     total = None
     for tap in range(kernel.shape[0]):
@@ -35,12 +37,28 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
 
 
 def transposed(y, kernel, size, *, low, high, groups):
-    """`convolution` from the kernel's features to its channels."""
+    """The convolution at stride 1 from a kernel's features to its channels, each tap where it was.
+
+    Args:
+      y: [clip, t, h, w, feature].
+      kernel: [kt, kh, kw, channel / groups, feature], as the convolution from channels to features takes it.
+      size: time, height and width of what comes out.
+      low, high: zeros before and after each axis, not negative.
+      groups: that channels and features are split into.
+    """
     return convolution(y, turned_round(kernel, groups), size, low=low, high=high, groups=groups)
 
 
 def kernel_gradient(x, y, window):
-    """Of x and the output's gradient y, which here is the kernel of a convolution without clips: they are channels."""
+    """The gradient with respect to the kernel [kt, kh, kw, channel / groups, feature] of a convolution.
+
+    For each tap it is a convolution of the frames with the output's gradient as the kernel, and clips as channels.
+
+    Args:
+      x: clips [clip, t, h, w, channel].
+      y: the output's gradient [clip, t2, h2, w2, feature].
+      window: of the convolution.
+    """
     groups, channels, features = window.groups, x.shape[4] // window.groups, y.shape[4]
     reach = [(m - 1) * s + k for m, s, k in zip(window.out, window.stride, window.kernel)]
     high = [max(0, r - n - p) for r, n, p in zip(reach, window.size, window.padding)]

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 
 
 class Window(NamedTuple):
-    """Sizes, strides and padding in time, height and width."""
+    """What a convolution slides over what; each but `groups` in time, height and width.
+
+    Attributes:
+      size: of the clips that come in.
+      kernel, stride: of the convolution.
+      padding: zeros on both sides.
+      groups: that channels and features are split into.
+    """
 
     size: tuple[int, int, int]
     kernel: tuple[int, int, int]
@@ -17,25 +24,27 @@ class Window(NamedTuple):
 
     @property
     def out(self) -> tuple:
-        """Time, height and width of the output; of an exported program's, which takes any size, formulas."""
+        """Time, height and width of the output; formulas in an exported program, which takes any size."""
         return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(*self[:4]))
 
 
 def turned_round(kernel, groups):
-    """[kt, kh, kw, channel / groups, feature] as [kt, kh, kw, feature / groups, channel]."""
+    """A kernel [kt, kh, kw, channel / groups, feature] as [kt, kh, kw, feature / groups, channel], group by group."""
     *positions, channels, features = kernel.shape
     kernel = kernel.reshape(*positions, channels, groups, features // groups).swapaxes(3, 5)
     return kernel.reshape(*positions, features // groups, groups * channels)
 
 
 def input_gradient(y, kernel, window, transposed):
-    """One convolution for each phase of the stride: the inputs that meet the same kernel positions.
+    """The gradient with respect to the clips [clip, t, h, w, channel] of a convolution.
 
-    Zeros between the outputs, which is the textbook's way, would have most products be of zeros.
+    It is one convolution at stride 1 for each phase of the stride, that is, for the inputs that meet the same kernel
+    positions. Zeros between the outputs, which is the textbook's way, would have most products be of zeros.
 
     Args:
       y: the output's gradient [clip, t2, h2, w2, feature].
-      kernel: as its own convolution takes it.
+      kernel: [kt, kh, kw, channel / groups, feature], as the convolution takes it.
+      window: of the convolution.
       transposed: (y, part of the kernel, size, low and high zeros) -> [clip, *size, channel], a convolution from the
         kernel's features to its channels.
     """
