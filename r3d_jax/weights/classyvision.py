@@ -41,7 +41,11 @@ _DEFAULTS |= {"stage_temporal_stride": [1, 2, 2, 2], "stage_spatial_stride": [1,
 def from_classyvision(config: dict[str, Any]) -> Classifier:
     """The network of a ClassyVision configuration's `model`, averaging probabilities over cells as ClassyVision does.
 
-    Basic blocks keep their temporal kernel of 3 whatever `stage_temporal_kernel_basis` says, as in ClassyVision.
+    Basic blocks keep their temporal kernel of 3 whatever `stage_temporal_kernel_basis` says, as in ClassyVision. For
+    example, `from_classyvision(json.load(file)["model"])`.
+
+    Args:
+      config: of a `resnext3d`, with ClassyVision's own names of options.
 
     Raises:
       InputError: an option that ClassyVision does not have or that is missing; a head of another kind.

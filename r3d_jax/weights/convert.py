@@ -37,18 +37,30 @@ def convert(
     checkpoint: str = "last",
     names: str = "",
 ) -> list[str]:
-    """Writes the network in `source` to `out`, and tells in lines what it found and wrote.
+    """Writes a network of another project, or of a run, as a file for `load` that PyTorch reads too.
+
+    For example:
+
+        convert(Path("r3d_18-b3b3357e.pth"), Path("r3d_18.safetensors"))  # torchvision's
+        network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
       source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, or a converted network.
+      out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
       classes: a file with one class name a line, in the order of the head's rows.
-      mean, std, frames, crop, stride, test_size: of the input; empty or 0: what `source` says, or its origin's usual.
-      checkpoint: of a run.
+      mean, std: of the pixels over 255, for each channel; empty: what `source` says, or its origin's usual.
+      frames, crop, stride, test_size: of the clips, as in `ClipSpec`; 0: what `source` says, or its origin's usual.
+      checkpoint: of a run: "last" or "best".
       names: "torchvision" or "classyvision": of the tensors written; empty: torchvision's where it has that network.
 
+    Returns:
+      Lines that tell what was found and what was written.
+
     Raises:
-      InputError: anything that does not fit together; all tensors that do not fit are named at once.
+      InputError: nothing at `source` or nothing that can be read; tensors that are not the network's, all named at
+        once; values or class names that do not fit the network; another kind of name for `out`, or a file there.
+      OSError: the folder of `out` cannot be written to.
     """
     if out.suffix != ".safetensors":
         raise InputError(f"{out} must be called *.safetensors, which is what it will be")
@@ -56,12 +68,7 @@ def convert(
     if below := [f"`{name}` (={value})" for name, value in numbers.items() if value < 0]:
         raise InputError(f"{', '.join(below)} must be at least 1, or 0 for what the network brings")
     network, origin = _read(source, model, checkpoint)
-    channels = network.model.trunk.input_planes
-    pixels = {"mean": mean or network.model.mean, "std": std or network.model.std}
-    if any(len(values) != channels for values in pixels.values()):
-        raise InputError(
-            f"`mean` (={pixels['mean']}) and `std` (={pixels['std']}) must have one value for each of {channels} channels"
-        )
+    pixels = _pixels(network.model, mean, std)
     given = {name: value for name, value in numbers.items() if value}
     network = network._replace(
         model=network.model.clone(**pixels),
@@ -75,7 +82,7 @@ def convert(
 
 
 def kinetics400() -> tuple[str, ...]:
-    """Names of the classes of Kinetics-400 (arXiv:1705.06950), in the order of torchvision's heads."""
+    """The names of the classes of Kinetics-400 (Kay et al., arXiv:1705.06950), in the order of torchvision's heads."""
     return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
 
 
@@ -103,6 +110,14 @@ def _read(source, model, checkpoint):
         frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
     clip = _changed(ClipSpec(frames=frames, stride=stride, test_size=TEST_SIZE), {"crop": crop})
     return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}"
+
+
+def _pixels(model, mean, std):
+    pixels, channels = {"mean": mean or model.mean, "std": std or model.std}, model.trunk.input_planes
+    if any(len(values) != channels for values in pixels.values()):
+        given = " and ".join(f"`{name}` (={values})" for name, values in pixels.items())
+        raise InputError(f"{given} must have one value for each of {channels} channels")
+    return pixels
 
 
 def _changed(clip, given):

@@ -17,10 +17,15 @@ _HEADER = "r3d_jax"
 
 
 def write(path: Path, network: TrainedNetwork, naming: str) -> None:
-    """Writes `network` to `path` under tensor names of `naming` (see `torch_names.NAMINGS`), whole or not at all.
+    """Writes a network as a safetensors file, whole or not at all; `read` and PyTorch read it.
+
+    Args:
+      path: of the new file; folders above it are made.
+      naming: whose names the tensors get: "classyvision" or "torchvision".
 
     Raises:
       InputError: a network that the naming has no names for; a file that is there already.
+      OSError: the folder cannot be written to.
     """
     refuse_existing(path)
     tensors = to_torch(network.variables, network.model, naming)
@@ -30,10 +35,10 @@ def write(path: Path, network: TrainedNetwork, naming: str) -> None:
 
 
 def read(path: Path) -> TrainedNetwork:
-    """The network in a file of `write`.
+    """The network in a file that `write` has written, in this version or an earlier one.
 
     Raises:
-      InputError: a file of bare weights, or one that cannot be read.
+      InputError: a file of bare weights, one that cannot be read, or one whose header does not describe its tensors.
     """
     tensors, header = read_tensors(path)
     if header is None:
@@ -45,7 +50,10 @@ def read(path: Path) -> TrainedNetwork:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
-    """The tensors of a safetensors file by name, and the facts that `write` puts into its header (None: it did not).
+    """What a safetensors file holds: its tensors by name, and the facts that `write` puts into its header.
+
+    Returns:
+      {name: array}, and the facts; None for them where `write` has not written the file.
 
     Raises:
       InputError: not such a file.

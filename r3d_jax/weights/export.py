@@ -37,10 +37,21 @@ CLIPS = (
 
 
 def export(network: TrainedNetwork, out: Path) -> list[str]:
-    """Writes `network` to `out` and, beside it, its weights for PyTorch (*.safetensors); lines that tell of both.
+    """Writes a network as a program that JAX alone can run and, beside it, its weights for PyTorch (*.safetensors).
+
+    For example, `export(r3d_jax.load("runs/mine"), Path("mine.npz"))`. The program takes any number of videos and views
+    of any size from `least_size` on; the module's text shows how it is called.
+
+    Args:
+      out: of the program, called *.npz; folders above it are made.
+
+    Returns:
+      Lines that tell of both files, and how far the program's logits are from the network's own.
 
     Raises:
-      InputError: a name that does not end in .npz; a file that is there already.
+      InputError: a name that does not end in .npz; a file that is there already; a network that neither ClassyVision
+        nor torchvision has names for.
+      OSError: the folder cannot be written to.
     """
     if out.suffix != ".npz":
         raise InputError(f"{out} must be called *.npz, which is what it will be")
@@ -72,10 +83,10 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
 
 
 def read(path: Path) -> TrainedNetwork:
-    """The network that `export` has written, to be run by its description, not by its program.
+    """The network in a file of `export`, of this version or an earlier one; its program is not run, but left out.
 
     Raises:
-      InputError: not such a file.
+      InputError: not such a file, or one whose weights are not its network's.
     """
     try:
         # Arrays and no objects: nothing in the file is run.

@@ -11,12 +11,19 @@ from r3d_jax.weights.trained import TrainedNetwork
 def load(source: str | Path, checkpoint: str = "last") -> TrainedNetwork:
     """The trained network in a run's folder, or in a file of `convert` or `export`.
 
+    For example:
+
+        network = r3d_jax.load("runs/mine")
+        clips = r3d_jax.read_clips("video.mp4", network.clip)[None]
+        logits = r3d_jax.predict_fn(network.variables, clips, model=network.model)
+
     Args:
       source: the folder or file.
       checkpoint: of a run: its "last" or its "best".
 
     Raises:
-      InputError: nothing of that kind at `source`, a run without a checkpoint, class names that are not the head's.
+      InputError: nothing of that kind at `source`, or nothing that can be read; a run without such a checkpoint; class
+        names that are not the head's.
     """
     source = Path(source).expanduser()
     if source.is_dir():

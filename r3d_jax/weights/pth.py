@@ -36,7 +36,9 @@ class _Storage(NamedTuple):
 
 
 def read_pth(path: Path) -> Any:
-    """The object in `path`, with NumPy arrays for tensors; both formats of `torch.save`.
+    """The object in a file of `torch.save`, in either of its formats, with NumPy arrays for tensors.
+
+    For example, `read_pth(Path("weights.pth"))["fc.weight"]`. bfloat16 comes as `jax.numpy.bfloat16`.
 
     Raises:
       InputError: the file asks for anything but tensors and plain containers, is damaged, or is in another format.

@@ -14,7 +14,14 @@ from r3d_jax.weights.torch_names import heads_of, torch_names
 
 
 def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
-    """(tensors by name, ClassyVision's model configuration or None) of what a PyTorch file held.
+    """The tensors in what a PyTorch file held, wherever projects keep them in their checkpoints.
+
+    Args:
+      content: as `read_pth` or a safetensors reader gives it.
+
+    Returns:
+      {name: tensor}, without the prefix of a network that was wrapped for several devices; and the configuration of the
+      model that a ClassyVision checkpoint brings, or None.
 
     Raises:
       InputError: no tensors in it.
@@ -35,15 +42,17 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
 def recognise(
     tensors: Mapping[str, np.ndarray], naming: str, name: str, config: dict[str, Any] | None
 ) -> tuple[Classifier, str]:
-    """The network that the tensors are of, and how it was found.
+    """The network that tensors are the weights of, and a few words on how it was found.
 
     Args:
-      naming: whose names the tensors have (see `models.pretrained.naming_of`).
+      tensors: by the names of their project.
+      naming: whose names those are, as `torch_names.naming_of` says.
       name: a preset, or empty: what the configuration says, or the one preset that fits.
       config: ClassyVision's, of the model, if there is one.
 
     Raises:
-      InputError: no such preset; without a name, none that fits, or several.
+      InputError: no such preset; without a name, none that fits, or several; no head among the tensors; options of the
+        configuration that do not exist.
     """
     if config and not name:
         return from_classyvision(config), "network as its configuration says"

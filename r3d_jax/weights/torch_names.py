@@ -1,7 +1,7 @@
 """PyTorch state dicts, torchvision's and ClassyVision's, to our variables and back; 2-D kernels inflated to 3-D."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
@@ -33,8 +33,11 @@ _VIDEO_FACTORISED = {
 }
 
 
-def naming_of(names) -> str:
-    """Whose names they are: one of NAMINGS.
+def naming_of(names: Iterable[str]) -> str:
+    """Whose names the tensors of a state dict have: "classyvision", "torchvision" or "torchvision_2d" (its images').
+
+    Args:
+      names: of the tensors.
 
     Raises:
       InputError: names of something else.
@@ -53,10 +56,15 @@ def naming_of(names) -> str:
 
 
 def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
-    """{name in the state dict: (path in our variables, shape in the state dict)}, in the order of the network.
+    """The names of a network's tensors in PyTorch, in the order in which they are used.
+
+    For example, "stem.0.weight" of torchvision is at ("params", "trunk", "stem-path0", "conv1", "kernel").
 
     Args:
       naming: one of NAMINGS.
+
+    Returns:
+      {name in the state dict: (path in our variables, shape in the state dict)}.
 
     Raises:
       InputError: a network that the naming has no names for.
@@ -76,13 +84,17 @@ def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ..
 
 
 def from_torch(tensors: Mapping[str, np.ndarray], model: Classifier) -> dict:
-    """`params` and `batch_stats` of `model` from a state dict.
+    """`params` and `batch_stats` of a network from a PyTorch state dict, in float32.
 
     A kernel of one frame, or an image network's, that ours gives more frames is repeated over them and divided by
     their number, as I3D does (Carreira & Zisserman, arXiv:1705.07750).
 
+    Args:
+      tensors: {name: array}, under names of any of NAMINGS.
+      model: the network.
+
     Raises:
-      InputError: names all tensors that are missing, superfluous or of another shape.
+      InputError: tensors that are missing, superfluous or of another shape, all named at once; names of something else.
     """
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     names = torch_names(model, naming_of(tensors))
@@ -107,7 +119,11 @@ def from_torch(tensors: Mapping[str, np.ndarray], model: Classifier) -> dict:
 
 
 def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.ndarray]:
-    """The state dict, `num_batches_tracked` (zero) included, that PyTorch loads with `strict=True`.
+    """The state dict of a network, `num_batches_tracked` (zero) included, which PyTorch loads with `strict=True`.
+
+    Args:
+      variables: `params` and `batch_stats` of `model`.
+      naming: whose names the tensors get: "classyvision" or "torchvision".
 
     Raises:
       InputError: a network that the naming has no names for.
@@ -125,7 +141,7 @@ def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.nd
 
 
 def usual_naming(model: Classifier) -> str:
-    """Torchvision's names where it has that network, else ClassyVision's."""
+    """Whose names a network's tensors usually get: "torchvision" where that has the network, else "classyvision"."""
     single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
     return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
 

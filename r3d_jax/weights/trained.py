@@ -11,12 +11,12 @@ from r3d_jax.video.clips import ClipSpec
 
 
 class TrainedNetwork(NamedTuple):
-    """A network with its weights, and what is needed to show it videos.
+    """A network with its weights, and what is needed to show it videos; `load` gives one.
 
     Attributes:
       model: the module, to be called through `predict_fn(variables, clips, model=model)`.
       variables: its `params` and `batch_stats`.
-      class_names: of the columns of its (first) head.
+      class_names: one for each column of its (first) head's logits.
       clip: what it sees of a video, in training and in testing.
     """
 
@@ -27,7 +27,7 @@ class TrainedNetwork(NamedTuple):
 
 
 def to_facts(network: TrainedNetwork) -> dict[str, Any]:
-    """Everything about `network` but its variables, as JSON can carry it; `from_facts` reads it."""
+    """What files tell of a network besides its variables, as JSON can carry it; `from_facts` reads it."""
     clip = network.clip
     return {
         "network": to_dict(network.model),
@@ -40,16 +40,16 @@ def to_facts(network: TrainedNetwork) -> dict[str, Any]:
 
 
 def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classifier], dict]) -> TrainedNetwork:
-    """The network that `to_facts` has described.
+    """The network that `to_facts` has described, in this version or an earlier one.
 
     Args:
       path: the file that the facts are from, for messages.
-      facts: of this version or an older one, which had no `train_sizes` and no `flip`.
+      facts: of an earlier version have no `train_sizes` and no `flip`, which then take their usual values.
       variables_of: gives the variables for the network's module.
 
     Raises:
       KeyError, TypeError: a fact is missing or of another kind.
-      InputError: a network that this version does not know, or not one name for each class.
+      InputError: a network that this version does not know; not one name for each class; a number out of its range.
     """
     model, class_names = from_dict(facts["network"]), tuple(facts["class_names"])
     if (count := model.heads[0].num_classes) != len(class_names):
