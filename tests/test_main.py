@@ -144,14 +144,6 @@ def test_bad_settings_get_one_message(tiny, arguments, message):
     refused(tiny(*arguments), message)
 
 
-def test_the_first_training_clips_are_drawn_as_the_network_sees_them(tiny, tmp_path):
-    status, printed = tiny("--mode=clips", "--config.augment.operations=2", "--config.augment.cutmix=1.0")
-    assert status == 0 and "16 training clips, as the network sees them: " in printed
-    picture = matplotlib.image.imread(tmp_path / "run" / "clips.png")
-    assert picture.shape == (16 * (16 + 18), 4 * 18 - 2, 3)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["clips.png"]
-
-
 def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
     (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
     (tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"")

@@ -1,12 +1,13 @@
 """The losses that training minimises."""
 
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-Batch = dict[str, Array]
 
-
-def cross_entropy(logits: Float[Array, "clip class"], batch: Batch) -> Float[Array, "clip"]:
+def cross_entropy(
+    logits: Float[Array | np.ndarray, "clip class"], batch: dict[str, Array | np.ndarray]
+) -> Float[Array, "clip"]:
     """The cross-entropy of each clip with its `label`, in nats.
 
     Of mixed clips (mixup, arXiv:1710.09412; CutMix, arXiv:1905.04899) it is weighted between the two labels:

@@ -58,9 +58,7 @@ def test_videos_that_cannot_be_read_are_replaced_in_training_and_missing_in_test
 
 
 def test_more_than_a_hundredth_of_them_end_the_run(config, devices, tmp_path):
-    with pytest.raises(
-        InputError, match=r"[678] of the training videos .*, more than `max_broken` allows"
-    ) as stopped:
+    with pytest.raises(InputError, match=r"[678] of the training videos .*, more than `max_broken` allows") as stopped:
         run(config(14, 0), tmp_path / "run", devices)
     assert str(stopped.value).count("\n  v_") > 5
     assert list((tmp_path / "run" / "checkpoints" / "last").iterdir())  # what was trained is kept

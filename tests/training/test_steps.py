@@ -196,24 +196,6 @@ def test_bfloat16_activations_leave_parameters_and_statistics_float32(start, bat
     assert optax.tree.norm(apart) < 0.1 * optax.tree.norm(moved)
 
 
-def test_a_device_that_asks_to_stop_is_heard_by_all(start, batches, devices):
-    state, batch = replicate(start, devices), split_over(batches[0], devices)
-    run(start, batches[:1], devices)
-    (compiled,) = [step for key, step in COMPILED.items() if key == (MODEL, batch["clip"].shape, np.uint8, 3)]
-    assert int(compiled(state, batch)[1]) == 0
-    asked = np.array([[0], [1]], np.int32)
-    batch["stop"] = jax.device_put(asked, batch["stop"].sharding)
-    assert int(compiled(state, batch)[1]) == 1
-
-
-def test_a_donated_state_is_used_up(start, batches, devices):
-    state, batch = replicate(start, devices[:1]), split_over(batches[0], devices[:1])
-    state = jax.tree.map(jnp.copy, state)
-    compiled = pmap(train_step, state, batch, devices=devices[:1], donate=True, model=MODEL, tx=TX)
-    compiled(state, batch)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
-
-
 def test_a_frozen_trunk_keeps_parameters_and_statistics_bit_for_bit(start, batches, devices):
     tx = sgd(0.1, nesterov=True, trunk_factor=0.0)
     state, batch = replicate(start._replace(opt_state=tx.init(start.params)), devices), split_over(batches[0], devices)

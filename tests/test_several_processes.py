@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 from test_resume import ROOT, TOTAL, final_state, steps_in, untimed
 
-from r3d_jax.errors import InputError
-from r3d_jax.training.processes import connect
-
 
 def start(workdir, data_dir):
     with socket.socket() as free:
@@ -37,6 +34,16 @@ def wait_for(step, workdir, processes):
         time.sleep(0.002)
 
 
+def has_a_name():
+    """Whether this machine's own name leads to an address, by which the processes find each other."""
+    try:
+        return bool(socket.gethostbyname(socket.gethostname()))
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_a_name(), reason="this machine's host name does not resolve")
 def test_two_processes_stopped_and_killed_end_where_one_ends(tiny_run, data_dir, tmp_path):
     processes = start(tmp_path, data_dir)
     wait_for(1, tmp_path, processes)
@@ -63,10 +70,3 @@ def test_two_processes_stopped_and_killed_end_where_one_ends(tiny_run, data_dir,
     for one, other in zip(untimed(tiny_run[0]), untimed(tmp_path), strict=True):
         assert other.pop("kind") == one.pop("kind")
         assert other == pytest.approx(one, rel=1e-5)
-
-
-def test_flags_that_do_not_go_together_are_refused():
-    with pytest.raises(InputError, match="need `coordinator`, HOST:PORT"):
-        connect("", 2, 0, False)
-    with pytest.raises(InputError, match=r"`processes` .=2. and `process` .=2."):
-        connect("127.0.0.1:1", 2, 2, False)
