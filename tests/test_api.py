@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from trunks import TINY
+from trunks import ONE
 
 import r3d_jax as r3d
 from r3d_jax.data.demo import draw_video
@@ -58,7 +58,7 @@ def test_a_newcomers_script_does_the_five_steps_on_real_videos(ucf101_mini, tmp_
 
 
 CLIP = r3d.ClipSpec(frames=4, crop=16, train_sizes=(16, 18), test_size=16, views=2)
-MODEL = r3d.build("r3d_18", 8, dropout=0.2, **TINY)
+MODEL = r3d.build("r3d_18", 8, dropout=0.2, **ONE)
 
 
 @pytest.fixture(scope="module")

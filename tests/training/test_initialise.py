@@ -5,9 +5,10 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from trunks import draw_variables
 
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
-from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.classifier import build
 from r3d_jax.models.head import Head
 from r3d_jax.training.initialise import make_model, take_over
 from r3d_jax.video.clips import ClipSpec
@@ -22,7 +23,7 @@ CLIP = ClipSpec(frames=4, crop=16, train_sizes=(16, 16), test_size=16)
 @cache
 def source():
     model = build("r3d_18", 3, **TINY, **KINETICS)
-    return TrainedNetwork(model, init_variables(model, jax.random.key(0), CLIP.shape), NAMES, CLIP)
+    return TrainedNetwork(model, draw_variables(model), NAMES, CLIP)
 
 
 def configured(**model):
@@ -70,7 +71,7 @@ def test_a_network_that_is_not_the_sources_is_refused(model, message):
 def test_the_trunk_is_taken_over_and_a_head_for_other_classes_is_not():
     there = source()
     model = make_model(configured(), 5, there)
-    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    fresh = draw_variables(model, seed=1)
     found, lines = take_over(fresh, model, ("a", "b", "c", "d", "e"), there)
     for kind in ("params", "batch_stats"):
         assert equal(found[kind]["trunk"], there.variables[kind]["trunk"])
@@ -85,7 +86,7 @@ def test_the_trunk_is_taken_over_and_a_head_for_other_classes_is_not():
 def test_a_head_for_the_same_classes_is_taken_over():
     there = source()
     model = make_model(configured(), 3, there)
-    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    fresh = draw_variables(model, seed=1)
     found, lines = take_over(fresh, model, NAMES, there)
     assert equal(found, there.variables)
     assert lines[0].endswith(", the head (3 classes at pathway0-stage4-block0)")
@@ -97,7 +98,7 @@ def test_a_head_for_the_same_classes_is_taken_over():
 def test_a_head_at_another_block_is_skipped():
     there = source()
     model = make_model(configured(block="pathway0-stage3-block0"), 3, there)
-    fresh = init_variables(model, jax.random.key(1), (4, 16, 16, 3))
+    fresh = draw_variables(model, seed=1)
     _, lines = take_over(fresh, model, NAMES, there)
     assert lines[1] == "reset: the head (3 classes at pathway0-stage3-block0)"
     assert lines[2] == "skipped: default_head at pathway0-stage4-block0 (3 classes)"
