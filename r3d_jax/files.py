@@ -14,7 +14,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A new, empty file beside `path`, to be filled in the `with` block; at its end it takes the place of `path`.
 
     If the block raises, the new file is removed and `path` stays as it was. The new file has a name that was free, so
-    that nothing of the user's can be lost, and the rights that `open` gives. Folders above `path` are made. For example:
+    that nothing of the user's can be lost, and the rights that `open` gives. Folders above `path` are made. An example:
 
         with whole(Path("numbers.csv")) as unfinished:
             unfinished.write_text(table())

@@ -1,5 +1,6 @@
 import pickle
 import pydoc
+import re
 
 import flax.linen as nn
 import pytest
@@ -13,7 +14,7 @@ from r3d_jax.models.resnet3d import ResNet3D
 @pytest.mark.parametrize("module", [ResNet3D, Head, Classifier, BatchNorm])
 def test_help_is_our_own_text_and_not_pages_of_flaxs(module):
     text = pydoc.render_doc(module, renderer=pydoc.plaintext)
-    assert "Attributes:" in text and "__call__(self" in text
+    assert "Attributes:" in text and re.search(r"__call__\(\s*[| ]*self", text)
     assert len(text.splitlines()) < 120
     assert len(pydoc.render_doc(nn.Module, renderer=pydoc.plaintext).splitlines()) > 500  # what would follow
 
@@ -27,4 +28,4 @@ def test_a_module_is_none_the_less_flaxs():
     class Renamed(Head):
         """A head of another name."""
 
-    assert Renamed(3).num_classes == 3 and "block" in dir(Renamed) and "init" not in dir(Renamed)
+    assert Renamed(3).num_classes == 3 and "__call__" in dir(Renamed) and "init" not in dir(Renamed)
