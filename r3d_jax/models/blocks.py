@@ -104,7 +104,8 @@ class Block(nn.Module, metaclass=OwnHelp):
       norm: makes a `BatchNorm`, given its name and what its scale starts from.
       preactivated, preactivated_shortcut: whether batch norm and ReLU lead the convolutions of the branch, of the
         projection.
-      leading, zero_init: as `Branch` takes them.
+      leading: whether a pre-activated branch starts with batch norm and ReLU.
+      zero_init: start as the shortcut alone.
       closing_relu: a ReLU after the sum.
     """
 

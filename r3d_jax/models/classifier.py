@@ -143,7 +143,8 @@ def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...
       InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
     """
     # At XLA's full effort, compiling the random draws of some 60 arrays takes 8 s on a CPU; at this, 2 s.
-    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    alone = jax.default_backend() == "cpu" and not isinstance(key, jax.core.Tracer)  # within another jit it has no say
+    options = {"xla_backend_optimization_level": 1} if alone else None
     init = jax.jit(model.init, compiler_options=options)
     return init(key, jnp.zeros((1, *clip_shape), jnp.float32))
 

@@ -27,7 +27,9 @@ def normalise(clips: UInt8[Array | np.ndarray, "... channel"], *, model: Classif
 def predict_views(
     variables: dict, clips: Videos, *, model: Classifier, views_at_once: int = 0, dtype: str = "float32"
 ) -> Float[Array, "video view class"] | tuple[Float[Array, "video view _"], ...]:
-    """Logits of each view of each video; several heads give a tuple of them. Pure, as `predict_fn` is.
+    """Logits of each view of each video; several heads give a tuple of them.
+
+    Pure: to be jitted, mapped and differentiated.
 
     Args:
       variables: `params` and `batch_stats` of `model`.
