@@ -45,6 +45,7 @@ for found in r3d.predict(network, [folder + "/UCF-101/YoYo/v_YoYo_g01_c01.avi"])
 """
 
 
+@pytest.mark.slow
 def test_a_newcomers_script_does_the_five_steps_on_real_videos(ucf101_mini, tmp_path):
     assert len(SCRIPT.strip().splitlines()) <= 30
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -93,6 +94,7 @@ def test_plain_jit_and_any_optimiser_train_it_on_a_batch_as_it_comes(adam, batch
     assert all(0 < each < 0.1 for each in jax.tree.leaves(moved))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sync_batch_norm", [True, False])
 def test_pmap_and_shard_map_are_one_step(batches, devices, sync_batch_norm):
     tx = r3d.sgd(0.1)

@@ -105,6 +105,7 @@ def test_python_can_be_parsed(page):
         compile(block, str(page), "exec")
 
 
+@pytest.mark.slow
 def test_using_a_trained_network(here):
     assert run_shown(DOCS / "using.md") == [0, 0, 0]
     found = run_blocks(DOCS / "using.md")
@@ -120,6 +121,7 @@ def test_using_a_trained_network(here):
     assert found["facts"]["class_names"][1] == "walk_left"
 
 
+@pytest.mark.slow
 def test_training_from_a_script(here):
     found = run_blocks(DOCS / "training.md")
     assert int(found["state"].step) == 16
@@ -127,6 +129,7 @@ def test_training_from_a_script(here):
     assert r3d_jax.load("runs/mine").class_names == found["videos"].class_names
 
 
+@pytest.mark.slow
 def test_the_tutorial_side_by_side(here, capsys):
     found = run_blocks(DOCS / "from_classyvision.md", 'python title="r3d_jax"')
     assert int(found["state"].step) == 4 and found["network"].clip == found["clip"]

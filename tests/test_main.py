@@ -32,6 +32,7 @@ def demo(main, data_dir, demo_videos, tmp_path_factory):
     return run, printed
 
 
+@pytest.mark.slow
 def test_the_demo_tells_motions_apart(demo):
     run, printed = demo
     last = [row for row in read(run) if row["kind"] == "eval"][-1]
@@ -42,6 +43,7 @@ def test_the_demo_tells_motions_apart(demo):
     )
 
 
+@pytest.mark.slow
 def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
     loaded = r3d_jax.load(demo[0])
     rows = split_rows(demo_videos, 1, "test")[::2]
@@ -58,6 +60,7 @@ def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
     assert right["shuffled"] < 0.3 * len(rows)
 
 
+@pytest.mark.slow
 def test_a_run_folder_holds_all_that_is_promised(demo):
     run, _ = demo
     config = json.loads((run / "config.json").read_text())
@@ -72,6 +75,7 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)
 
 
+@pytest.mark.slow
 def test_its_end_names_the_folder_and_what_to_do_next(demo):
     run, printed = demo
     *_, where, following = printed.splitlines()
@@ -83,6 +87,7 @@ def test_its_end_names_the_folder_and_what_to_do_next(demo):
     ]
 
 
+@pytest.mark.slow
 def test_three_lines_use_a_trained_run(demo, demo_videos):
     run, _ = demo
     model, variables, class_names, clip = r3d_jax.load(run)
@@ -191,6 +196,7 @@ def test_a_finished_run_is_tested_again_and_says_so(tiny, tiny_run, tmp_path):
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_converted_weights_with_a_frozen_trunk(tiny, tmp_path):
     source = tmp_path / "source.safetensors"
     convert(GOLDEN / "classyvision_checkpoint.torch", source)

@@ -9,6 +9,8 @@ from pages import ROOT, settle
 
 import r3d_jax
 
+pytestmark = pytest.mark.slow
+
 PATH = ROOT / "docs" / "tutorial.ipynb"
 
 

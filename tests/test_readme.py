@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
 from pages import README, run_blocks, run_shown, settle
 
 import r3d_jax
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_is_read_in_a_few_minutes():

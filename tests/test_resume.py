@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from r3d_jax.models.classifier import build
 from r3d_jax.training.metrics_log import read
@@ -17,6 +18,8 @@ from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import init_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.run import restore
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 TOTAL = 12

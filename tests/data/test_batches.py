@@ -51,6 +51,7 @@ def test_batches_do_not_depend_on_workers_or_on_where_reading_starts(videos, wor
         same(batch, again)
 
 
+@pytest.mark.slow
 def test_processes_read_the_same_batches_as_this_one(tmp_path):
     """In a program of its own, which prints nothing else."""
     script = """

@@ -15,6 +15,8 @@ from r3d_jax.models.cost import parameters
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.norm import BatchNorm
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(path.stem for pattern in ("classy_*.npz", "torchvision_*.npz") for path in GOLDEN.glob(pattern))
 CASES = [name for name in NAMES if not name.endswith("64")]  # steps in float64 are tests/training/test_steps.py's
 

@@ -13,6 +13,8 @@ from r3d_jax.training import from_config
 from r3d_jax.training.loop import run
 from r3d_jax.training.metrics_log import read
 
+pytestmark = pytest.mark.slow
+
 TINY = Path(__file__).parents[1] / "tiny.py"
 
 

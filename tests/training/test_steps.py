@@ -15,6 +15,8 @@ from r3d_jax.training.steps import abstract_state, eval_step, first_state, init_
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.torch_names import torch_names
 
+pytestmark = pytest.mark.slow
+
 MODEL = build("r3d_18", 5, **ONE)
 TX = sgd(0.1)
 CLIP = ClipSpec(frames=4, crop=32, train_sizes=(32, 32))
