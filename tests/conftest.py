@@ -171,3 +171,10 @@ def tiny_run(main, data_dir, demo_videos, shared, once):
             assert status == 0, printed
             text.write_text(printed)
     return run, text.read_text()
+
+
+def pytest_collection_modifyitems(items):
+    """What needs a browser or a run that has been trained is slow."""
+    for item in items:
+        if {"browser", "tiny_run", "demo"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)

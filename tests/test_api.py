@@ -85,6 +85,7 @@ def arrays(batch):
     return {"clip": batch["clip"], "label": batch["label"]}
 
 
+@pytest.mark.slow
 def test_plain_jit_and_any_optimiser_train_it_on_a_batch_as_it_comes(adam, batches):
     tx, first, state, metrics = adam
     again, _ = jax.jit(partial(r3d.train_step, model=MODEL, tx=tx))(first, batches[0])  # with what else is in a batch
@@ -117,6 +118,7 @@ def test_pmap_and_shard_map_are_one_step(batches, devices, sync_batch_norm):
         assert metrics["loss"] == pytest.approx(float(found[0][1]["loss"]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_a_script_saves_every_command_takes_and_a_script_goes_on_from(adam, tmp_path, capsys):
     _, first, state, _ = adam
     run, names = tmp_path / "mine", tuple(f"class_{i}" for i in range(8))
@@ -143,6 +145,7 @@ def test_what_a_script_saves_every_command_takes_and_a_script_goes_on_from(adam,
     assert json.loads(printed.splitlines()[0])["top"][0]["class"] == names[int(logits[0].argmax())]
 
 
+@pytest.mark.slow
 def test_what_main_py_saves_a_script_can_go_on_training(tiny_run, demo_videos):
     run, _ = tiny_run
     network = r3d.load(run)

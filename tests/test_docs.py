@@ -137,6 +137,7 @@ def test_the_tutorial_side_by_side(here, capsys):
     assert "step 4: loss" in printed and printed.count("'video_top1'") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data.md", "networks.md"])
 def test_other_pages_python_runs(name, data_dir, demo_videos, tmp_path, monkeypatch):
     settle(tmp_path, data_dir, monkeypatch, small=False)

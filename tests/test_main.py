@@ -149,6 +149,7 @@ def test_bad_settings_get_one_message(tiny, arguments, message):
     refused(tiny(*arguments), message)
 
 
+@pytest.mark.slow
 def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
     (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
     (tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"")
@@ -156,6 +157,7 @@ def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
     refused(main("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits")
 
 
+@pytest.mark.slow
 def test_no_data_and_no_network_gets_one_message(main, tmp_path):
     flags = (f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
     unrar = tmp_path / "bin" / "unrar"
@@ -186,6 +188,7 @@ def test_a_workdir_with_other_classes_is_refused(tiny, tiny_run, tmp_path):
     refused(tiny(), "holds a run with other classes (2 there, 8 now")
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_tested_again_and_says_so(tiny, tiny_run, tmp_path):
     shutil.copytree(tiny_run[0], tmp_path / "run")
     before = (tmp_path / "run" / "metrics.jsonl").read_text()
@@ -235,6 +238,7 @@ def test_a_run_without_a_checkpoint_cannot_be_loaded(tiny_run, tmp_path):
         r3d_jax.load(tmp_path / "run", "first")
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_reported_on(main_here, tiny_run, data_dir, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)

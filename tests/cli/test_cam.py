@@ -1,6 +1,8 @@
+import pytest
 from videos import audio_only
 
 
+@pytest.mark.slow
 def test_a_map_is_written(run, source, folder, tmp_path):
     status, printed = run("cam", source, folder / "v0.avi", tmp_path / "v0.gif", "--class", "run")
     assert status == 0 and "run\n" in printed and "9 frames" in printed

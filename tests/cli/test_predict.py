@@ -16,6 +16,7 @@ from r3d_jax.cli.main import main
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_json_lines_come_where_there_is_no_terminal(run, source, folder):
     status, printed = run("predict", source, folder, "--top", 2)
     found = [json.loads(line) for line in printed.splitlines()]
@@ -59,12 +60,14 @@ def test_a_table_comes_on_a_terminal_and_what_fits_of_it(source, folder, monkeyp
     assert ended.value.code == 1 and capsys.readouterr().err == "1 of 2 videos failed\n"
 
 
+@pytest.mark.slow
 def test_who_reads_no_further_gets_no_stack_trace(source, folder):
     command = f"{sys.executable} -m r3d_jax predict {source} {folder}/v*.avi --format csv | head -1"
     done = subprocess.run(command, cwd=ROOT, shell=True, capture_output=True, text=True)
     assert done.stdout.startswith("video,frames") and "Traceback" not in done.stderr and "Broken" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_timeline_is_printed_and_drawn(run, source, folder, tmp_path):
     videos = (folder / "v3.avi", folder / "broken.avi", folder / "gone.avi")
     arguments = ("predict", source, *videos, "--timeline", "--plots", tmp_path, "--hop", 4)

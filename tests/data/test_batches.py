@@ -274,6 +274,7 @@ def test_crops_are_further_views_and_make_all_sizes_alike(videos):
     np.testing.assert_array_equal(batches[0]["clips"][0], three_crops(whole).reshape(9, 4, 24, 24, 3))
 
 
+@pytest.mark.slow
 def test_real_videos_make_batches(ucf101_mini, data_dir):
     from r3d_jax.data.ucf101 import UCF101
 

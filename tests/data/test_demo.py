@@ -4,6 +4,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 
 from r3d_jax.data.demo import CLASSES, PLACES, Demo, draw_video, write_samples
@@ -66,6 +67,7 @@ def test_samples_are_test_videos_and_what_is_there_stays(tmp_path):
     assert files["v_walk_left_g05_c00.avi"].read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_two_processes_may_prepare_the_same_data_set_at_once(tmp_path):
     code = f"from r3d_jax.data.demo import Demo; print(len(Demo(data_dir={str(tmp_path)!r}, groups=5).load().records))"
     command = [sys.executable, "-c", code]

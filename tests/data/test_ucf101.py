@@ -269,6 +269,7 @@ def test_a_complete_tree_must_have_the_official_folds(source, builder, monkeypat
     assert len(builder(source=str(source)).load().records) == 12
 
 
+@pytest.mark.slow
 def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder, tmp_path):
     further = [f"Archery/v_Archery_g{i:02d}_c02.avi" for i in range(20)]
     write_tree(source, further, encode(frames_of(400)))
@@ -289,6 +290,7 @@ def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder,
     assert len(unfinished.load().records) == 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits, sizes", [("", (16, 61)), ("ucfTrainTestlist_mini", (54, 16))])
 def test_real_videos_are_stored_in_at_most_their_own_size(ucf101_mini, data_dir, splits, sizes):
     builder = UCF101(source=str(ucf101_mini), splits=splits, data_dir=str(data_dir))

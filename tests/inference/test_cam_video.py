@@ -8,6 +8,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.inference.cam_video import cam_video
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride, name, count", [(1, "v0.avi", 9), (2, "v3.avi", 15), (1, "v4.avi", 3)])
 def test_every_frame_is_shown_once_and_painted(network, folder, tmp_path, stride, name, count):
     changed = network._replace(clip=replace(network.clip, stride=stride))
@@ -22,6 +23,7 @@ def test_every_frame_is_shown_once_and_painted(network, folder, tmp_path, stride
     assert lines[0].partition("%")[2].strip() in network.class_names and f"{count} frames" in lines[1]
 
 
+@pytest.mark.slow
 def test_a_class_and_a_block_can_be_chosen(network, folder, tmp_path):
     outs = [tmp_path / f"{i}.mp4" for i in range(3)]
     cam_video(network, folder / "v0.avi", outs[0], label="ride")

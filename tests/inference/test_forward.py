@@ -34,6 +34,7 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
     np.testing.assert_allclose(make_forward(several)(clips), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation, total", [("softmax", 1), ("sigmoid", None)])
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
 def test_a_videos_probabilities_are_averaged_as_the_head_says(rng, activation, total, average):

@@ -59,6 +59,7 @@ def test_each_view_is_mapped_by_itself_for_its_videos_class(maps, variables, vid
     assert np.abs(found[0] - maps(variables, videos, np.array([1, 1]))[0]).max() > 0.01 * found.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [FIRST, "stem-path0"])
 def test_lower_blocks_weigh_channels_by_the_logits_gradient(variables, videos, block, monkeypatch):
     """What adding a little to a channel everywhere does to the logit, in float64, where a little can be very little."""

@@ -60,6 +60,7 @@ def reference(case):
     return values_and_gradients(direct(*case[2:]), case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_values_and_gradients_are_those_of_the_3d_convolution(lowering, case):
     *_, stride, padding, groups = case
@@ -77,6 +78,7 @@ def test_values_are_as_exact_as_sums_in_float32_can_be(rng, lowering):
     assert np.linalg.norm(found - expected) < 2**-24 * np.sqrt(terms) * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_can_be_differentiated_forwards_and_twice(rng, everything_worthwhile):
     reference, x_and_weights = direct((1, 2, 2), (1, 1, 1)), operands(rng)
 
@@ -96,6 +98,7 @@ def test_can_be_differentiated_forwards_and_twice(rng, everything_worthwhile):
     close(twice(ours), twice(reference))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, 0)], ids=["clips", "kernels", "both"])
 def test_maps_over_clips_and_kernels(rng, everything_worthwhile, axes):
     x, weights = operands(rng)

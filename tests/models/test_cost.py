@@ -15,6 +15,7 @@ def test_the_documentation_tells_of_every_network():
     assert [name for name, _, _ in TABLE] == list(PRESETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, count, billions", TABLE, ids=[name for name, _, _ in TABLE])
 def test_the_documentations_numbers_are_the_networks(name, count, billions):
     found = cost(build(name, 400), (16, 112, 112))

@@ -50,6 +50,7 @@ def test_activations_can_be_bfloat16():
     assert 0 < np.abs(rough - exact).max() < 8 * 2**-8 * np.abs(exact).max()
 
 
+@pytest.mark.slow
 def test_probabilities_can_be_averaged_instead(rng):
     views = rng.standard_normal((2, 3, 5), np.float32)
     mean = average_views(views, model=build("r3d_18", 5, average="probabilities", **TINY))

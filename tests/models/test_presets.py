@@ -11,6 +11,7 @@ def test_the_names_are_those_that_build_knows():
     assert all(build(name, 3).trunk == PRESETS[name] for name in list_models())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_every_network_takes_the_clips_of_the_literature(name):
     """16 frames of 112x112: the last stage sees them at a sixteenth of the edge, I3D's at a thirty-second."""

@@ -93,6 +93,7 @@ def test_an_offset_is_added_to_its_block_alone_and_zeros_change_nothing(rng):
 ZEROS = {"basic": "bn2", "basic_r2plus1d": "bn4", "postactivated_bottleneck": "bn3", "preactivated_bottleneck": "conv3"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("residual", ZEROS)
 def test_residuals_can_start_at_zero(residual):
     model = build("r3d_18", 3, **ONE_STAGE, residual=residual, zero_init=True)

@@ -1,6 +1,7 @@
 """The page: its parts as text, and the whole of it in a browser."""
 
 import numpy as np
+import pytest
 
 from r3d_jax.report.page import Strip, class_table, fill, interval, paragraphs, percent, strips, tile
 from r3d_jax.report.statistics import Proportion, by_class
@@ -44,6 +45,7 @@ def texts(browser, selector):
     return [each.text for each in browser.find_elements("css selector", selector)]
 
 
+@pytest.mark.slow
 def test_the_page_opens_without_a_network_and_asks_for_nothing(reported, browser):
     browser.get_log("browser")
     page = opened(browser, reported[0])

@@ -25,6 +25,7 @@ from r3d_jax.weights.convert import convert
 from r3d_jax.weights.run import claim
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_runs_own_test(tiny_run, tiny_config, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(tiny_run[0], run)
@@ -58,6 +59,7 @@ def test_every_video_is_in_the_table(reported, predictions):
     assert f"video-level top-1 {right:.2%}" in reported[1]
 
 
+@pytest.mark.slow
 def test_missing_videos_are_named(demo_videos, tiny_run, tiny_config, predictions, tmp_path, capsys, monkeypatch):
     run, config = tmp_path / "run", tiny_config(eval__videos=9)
     shutil.copytree(tiny_run[0], run)
@@ -79,6 +81,7 @@ def test_missing_videos_are_named(demo_videos, tiny_run, tiny_config, prediction
     assert f'<ul id="missing"><li>{name}: ' in page and "8 test videos (1 missing)" in page
 
 
+@pytest.mark.slow
 def test_a_converted_network_is_tested_without_a_run(tiny_run, tiny_config, tmp_path):
     convert(tiny_run[0], tmp_path / "tiny.safetensors")
     config = tiny_config(finetune__source=str(tmp_path / "tiny.safetensors"))
@@ -95,6 +98,7 @@ def test_no_run_and_a_run_without_a_checkpoint(tiny_run, tiny_config, tmp_path):
         report(tiny_config(), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names, message",
     [
@@ -150,6 +154,7 @@ def held_out(config):
     return set(videos.index["name"][split_rows(videos, 1, "test")].tolist())
 
 
+@pytest.mark.slow
 def test_a_run_is_tested_on_the_videos_that_it_has_not_been_trained_on(there, predictions, capsys):
     run, config = there
     assert report(configure(None, run, [], "evaluate")[1], run) == 0
@@ -158,6 +163,7 @@ def test_a_run_is_tested_on_the_videos_that_it_has_not_been_trained_on(there, pr
     assert 'class="note"' not in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_source", [False, True], ids=["the run in the folder", "the run that is named as a source"])
 def test_other_videos_than_those_held_out_in_training_are_told_first_of_all(
     there, predictions, tmp_path, capsys, by_source

@@ -55,6 +55,7 @@ def ask(server, body=b"", path="/predict", method="POST", **headers):
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_program_gets_what_the_command_predicts(server, network, folder):
     for name in ("v0.avi", "v2.avi"):
         (expected,) = predict(network, [folder / name])
@@ -186,6 +187,7 @@ def test_an_address_that_cannot_be_had_and_limits_that_leave_nothing(network, se
         serve(network, **arguments, port=1, limits=Limits(1, 0, -1))
 
 
+@pytest.mark.slow
 def test_it_ends_soon_with_a_request_under_way_and_says_who_can_reach_it(network, monkeypatch):
     """In this process, which a signal asks to end as soon as the server has said where it listens."""
     told, began, ended = queue.SimpleQueue(), [], threading.Event()
@@ -219,6 +221,7 @@ def find(browser, name):
     return browser.find_element("id", name)
 
 
+@pytest.mark.slow
 def test_the_page_shows_classes_course_and_map_of_a_video(server, browser, folder):
     browser.get(f"http://127.0.0.1:{server[0]}/")
     browser.get_log("browser")

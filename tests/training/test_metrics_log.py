@@ -1,4 +1,5 @@
 import matplotlib.image
+import pytest
 
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves, read
 
@@ -33,6 +34,7 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path):
     assert [row["step"] for row in read(tmp_path)] == [10, 20]
 
 
+@pytest.mark.slow
 def test_the_curves_are_a_picture_at_any_stage(tmp_path):
     train = {"epoch": 0.5, "loss": 2.0, "accuracy": 0.1}
     test = {"epoch": 1, "loss": 1.5, "clip_top1": 0.4, "video_top1": 0.5}

@@ -115,6 +115,7 @@ def test_threads_do_not_disturb_each_other():
     np.testing.assert_array_equal(alone, together)
 
 
+@pytest.mark.slow
 def test_real_videos_are_read_as_a_full_decode_reads_them(ucf101_mini, rng):
     for path in sorted(ucf101_mini.glob("UCF-101/*/*_g01_c01.avi")):
         data = path.read_bytes()

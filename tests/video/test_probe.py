@@ -69,6 +69,7 @@ def test_a_frame_of_absurd_size_is_refused(monkeypatch):
         probe(AVI)
 
 
+@pytest.mark.slow
 def test_odd_videos_are_read_or_refused(odd):
     """What each holds: frames as FFmpeg's program counts them, upright, with square pixels; or why there are none."""
     expected = {

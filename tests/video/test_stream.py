@@ -43,6 +43,7 @@ def test_a_frame_rate_shows_what_is_on_the_screen_at_each_tick(rate):
     np.testing.assert_allclose([moment.seconds for moment in found], np.arange(len(found)) / rate)
 
 
+@pytest.mark.slow
 def test_real_videos_stream_as_they_are_prepared(odd):
     count = 0
     for path in sorted(odd.iterdir()):

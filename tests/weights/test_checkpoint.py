@@ -66,6 +66,7 @@ def test_nothing_saved_is_none(tmp_path):
     assert restore_variables(tmp_path / "none", state(0).variables) is None
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_cut_short_gives_way_to_the_one_before(tmp_path, capsys):
     save(tmp_path, 3, 6)
     cut(tmp_path, 6)
@@ -78,6 +79,7 @@ def test_a_checkpoint_that_was_cut_short_gives_way_to_the_one_before(tmp_path, c
     assert same(restore_variables(tmp_path, state(0).variables), state(6).variables)
 
 
+@pytest.mark.slow
 def test_with_no_sound_checkpoint_left_training_does_not_start_over_unasked(tmp_path):
     save(tmp_path, 3, 6)
     cut(tmp_path, 3)
@@ -89,6 +91,7 @@ def test_with_no_sound_checkpoint_left_training_does_not_start_over_unasked(tmp_
         checkpoints.restore(state(0))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     save(tmp_path, 3)
     with Checkpoints(tmp_path) as checkpoints:

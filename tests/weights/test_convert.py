@@ -53,6 +53,7 @@ def test_a_classyvision_checkpoint_gives_the_references_answers(out):
             close(ACTIVATIONS[head.activation](logits), arrays[head.unique_id])
 
 
+@pytest.mark.slow
 def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
     options, source = case_of("torchvision_mc3_18"), tmp_path / "mc3_18.safetensors"
     save_file(tensors(options), source)
@@ -91,6 +92,7 @@ def test_a_bare_state_dict_takes_its_network_from_a_configuration(out, tmp_path)
     assert r3d_jax.load(out).model.trunk.groups == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_converted_and_answers_as_before(run, out, rng):
     lines = convert(run, out, mean=(0.5, 0.5, 0.5))
     assert lines[0] == f"{run}: a run, its last checkpoint"

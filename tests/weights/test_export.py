@@ -56,6 +56,7 @@ def test_two_files_are_written_and_what_the_user_has_is_kept(exported):
     assert path.with_name("tiny.npz.tmp").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_jax_alone_runs_it_on_any_number_of_videos_views_and_pixels(exported, tmp_path, rng):
     network, path, _ = exported
     shapes = [(1, 1, 4, 16, 16, 3), (2, 3, 4, 33, 47, 3)]
@@ -102,6 +103,7 @@ def test_it_says_how_it_is_called_and_what_it_weighs(exported):
 PER_STAGE = ("temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mc3_18", "resnext3d_101_32x8d", "r2plus1d_18", "i3d_r50"])
 def test_every_kind_of_network_can_be_exported(name, tmp_path, rng, monkeypatch):
     """Its first two stages, a block in each, with few channels; on clips of another size than it is tried on."""

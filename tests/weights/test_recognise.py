@@ -44,6 +44,7 @@ def of_shapes(network, naming):
     return {name: np.broadcast_to(np.float32(0), shape) for name, (_, shape) in torch_names(network, naming).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, naming",
     [("r3d_34", "torchvision"), ("i3d_r50", "classyvision"), ("r2plus1d_18", "classyvision"),
@@ -55,6 +56,7 @@ def test_a_network_is_told_by_the_shapes_of_its_weights(name, naming):
     assert found == f"network {name}, which alone fits them"
 
 
+@pytest.mark.slow
 def test_an_image_network_is_told_by_its_flat_kernels():
     flat = {
         name: value[:, :, 0] if value.ndim == 5 else value

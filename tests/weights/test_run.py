@@ -70,6 +70,7 @@ def steps(run, kind="last"):
     return sorted(int(path.name) for path in (run / CHECKPOINTS / kind).iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_loaded_and_goes_on_bit_for_bit(saved):
     network = r3d_jax.load(str(saved))
     assert (network.model, network.class_names, network.clip) == (MODEL, NAMES, CLIP)
@@ -84,6 +85,7 @@ def test_the_folder_says_what_it_holds(saved, tmp_path):
     assert saved_by_script(saved)
 
 
+@pytest.mark.slow
 def test_saving_again_adds_a_checkpoint_and_the_last_two_are_kept(mine):
     for step in (5, 7):
         r3d_jax.save(mine, MODEL, state_at(step), list(NAMES), CLIP)
@@ -127,6 +129,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         read_network(tmp_path)
 
 
+@pytest.mark.slow
 def test_another_network_or_optimiser_is_not_restored(saved):
     wider = build("r3d_18", 3, **TINY | {"planes": 6})
     for like in (state_at(0, model=wider), state_at(0, sgd(0.1))):
@@ -141,6 +144,7 @@ def test_checkpoints_that_are_not_there_are_refused(saved):
         load_run(saved, "first")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, text, message",
     [
@@ -219,6 +223,7 @@ def earlier(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_is_loaded_and_goes_on(earlier):
     network, config = load_run(earlier), read_config(earlier)
     assert network.clip == config.clip == replace(CLIP, views=2, crops=3) and len(network.class_names) == 8
@@ -235,6 +240,7 @@ def test_what_an_earlier_version_did_not_ask_takes_its_default(tmp_path):
     assert read_config(tmp_path) == replace(Config(), clip=ClipSpec(frames=4), train=TrainConfig(epochs=2))
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_loaded_by_its_name(mine):
     with Checkpoints(mine / CHECKPOINTS) as checkpoints:
         checkpoints.save(state_at(2), "best")

@@ -29,6 +29,7 @@ def drawn(network, naming, rng):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, "torchvision_mc3_18"])
 def test_what_comes_in_goes_out_again_bit_for_bit_under_the_same_names(name):
     options = case_of(name)
