@@ -10,12 +10,12 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# Two devices; and code that is compiled in a third of the time, which is what tests of tiny networks spend theirs on.
+# Two devices; and code that is compiled in a fraction of the time, which is what tests of tiny networks spend theirs on.
 os.environ["XLA_FLAGS"] = " ".join(
     [
         "--xla_force_host_platform_device_count=2",
         "--xla_cpu_parallel_codegen_split_count=1",
-        "--xla_backend_optimization_level=1",
+        "--xla_backend_optimization_level=0",
     ]
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
