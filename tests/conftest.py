@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# Two devices; and code that is compiled in a fraction of the time, which is what tests of tiny networks spend theirs on.
+# Two devices; and code that is compiled in a fraction of the time, which is what tests of tiny networks need.
 os.environ["XLA_FLAGS"] = " ".join(
     [
         "--xla_force_host_platform_device_count=2",
