@@ -51,7 +51,7 @@ class ModelConfig:
     """Which network, with which head. What is left empty is that of `finetune.source`, if there is one."""
 
     name: str = setting("", "one of the networks' names; empty: r3d_18")
-    blocks: tuple[int, ...] = setting((), "residual blocks in each stage; empty: the network's own")
+    blocks: tuple[int, ...] = setting((), "residual blocks in each stage, from the first; empty: the network's own")
     planes: int = setting(0, "channels of the first stage, doubled in each further one; 0: the network's own", low=0)
     stem_planes: int = setting(0, "channels of the stem; 0: the network's own", low=0)
     mean: tuple[float, ...] = setting((), "of the pixels over 255, one for each channel; empty: ImageNet's")

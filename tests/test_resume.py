@@ -27,7 +27,7 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal
 
 
 def final_state(workdir):
-    model = build("r3d_18", 8, blocks=(1, 1, 1, 1), planes=4, stem_planes=4, pool=(1, 1, 1), dropout=0.2)
+    model = build("r3d_18", 8, blocks=(1, 1), planes=4, stem_planes=4, pool=(2, 4, 4), dropout=0.2)
     tx = sgd(lambda _: 0.02, nesterov=True)
     clip = ClipSpec(frames=4, crop=16, train_sizes=(16, 16))
     return jax.device_get(restore(workdir, init_state(model, tx, seed=1, clip=clip)))

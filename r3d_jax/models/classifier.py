@@ -14,7 +14,7 @@ from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
 from r3d_jax.models.own_help import OwnHelp
 from r3d_jax.models.presets import PRESETS
-from r3d_jax.models.resnet3d import Images, ResNet3D
+from r3d_jax.models.resnet3d import STAGED, Images, ResNet3D
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -102,7 +102,7 @@ def build(
       activation: what turns logits into probabilities: "softmax", "sigmoid" or "identity".
       average: what is averaged over cells and views: "logits" or "probabilities".
       mean, std: of the pixels over 255, one value for each channel.
-      **trunk: fields of `ResNet3D` in place of the preset's.
+      **trunk: fields of `ResNet3D` in place of the preset's; fewer stages in `blocks` cut its upper ones off.
 
     Raises:
       InputError: a name or an option of the trunk that does not exist; not one mean and deviation for each channel.
@@ -117,7 +117,9 @@ def build(
     pool = tuple(pool) if pool and any(pool) else None
     head = Head(num_classes, block=block, pool=pool, dropout=dropout, activation=activation, average=average)
     trunk = {option: tuples(value) for option, value in trunk.items()}
-    return Classifier(PRESETS[name].clone(**trunk), (head,), tuple(mean), tuple(std))
+    stages = len(trunk.get("blocks", known["blocks"]))
+    lower = {option: known[option][:stages] for option in STAGED}
+    return Classifier(PRESETS[name].clone(**lower | trunk), (head,), tuple(mean), tuple(std))
 
 
 def options(module: nn.Module) -> dict[str, Any]:

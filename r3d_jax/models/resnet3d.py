@@ -15,6 +15,7 @@ from r3d_jax.models.own_help import OwnHelp
 RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
 SHORTCUTS = ("postactivated", "preactivated")
 STEMS = ("resnext3d", "r2plus1d", "r2plus1d_7x7")
+STAGED = ("temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides")  # one entry for each stage
 
 Images = Float[Array | np.ndarray, "image height width channel"]
 
@@ -214,7 +215,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
             raise InputError(
                 f"`temporal_kernels` (={self.temporal_kernels}) must be odd, or blocks would change the length"
             )
-        for option in ("temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides"):
+        for option in STAGED:
             if len(getattr(self, option)) != len(self.blocks):
                 raise InputError(
                     f"`{option}` (={getattr(self, option)}) must have one entry for each of the "

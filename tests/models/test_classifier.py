@@ -41,6 +41,12 @@ def test_options_may_be_lists():
     assert hash(build("r3d_18", 5, blocks=[1, 1, 1, 1])) == hash(build("r3d_18", 5, blocks=(1, 1, 1, 1)))
 
 
+def test_fewer_stages_are_the_lower_ones_of_the_network():
+    cut = build("i3d_r50", 5, blocks=(1, 2)).trunk
+    assert (cut.temporal_kernels, cut.temporal_strides, cut.spatial_strides) == (((3,), (3, 1)), (1, 1), (1, 2))
+    assert build("r3d_18", 5, blocks=(1, 1), planes=4, stem_planes=4) == MODEL
+
+
 def test_a_pool_of_zeros_is_none():
     assert build("r3d_18", 5, pool=(0, 0, 0)) == build("r3d_18", 5)
 

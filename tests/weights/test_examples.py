@@ -16,7 +16,7 @@ import r3d_jax
 
 pytestmark = pytest.mark.slow
 
-MODEL = r3d_jax.build("r3d_18", 3, planes=2, stem_planes=2)
+MODEL = r3d_jax.build("r3d_18", 3, blocks=(1, 1, 2), planes=2, stem_planes=2)
 CLIP = r3d_jax.ClipSpec(frames=4, crop=16, train_sizes=(16, 18), test_size=16, views=2)
 
 
