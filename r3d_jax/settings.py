@@ -42,6 +42,20 @@ def check_settings(section: Any, prefix: str) -> None:
                 raise InputError(f"`{name}` (={value}) must be at most {high}")
 
 
+def check_least(**given: tuple[int, int]) -> None:
+    """Holds arguments of a call against the least that each may be.
+
+    Args:
+      given: (value, least value) under each argument's name.
+
+    Raises:
+      InputError: one or more are below it; names them all.
+    """
+    below = [f"`{name}` (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least]
+    if below:
+        raise InputError("; ".join(below))
+
+
 def check_rules(rules: Sequence[tuple[Callable[[Any], bool], str]], values: Any) -> None:
     """Raises InputError with the message of the first rule that does not hold.
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from r3d_jax.errors import InputError
-from r3d_jax.settings import check_rules, check_settings, setting
+from r3d_jax.settings import check_least, check_rules, check_settings, setting
 
 
 @dataclass(slots=True)
@@ -48,3 +48,10 @@ def test_the_first_rule_that_does_not_hold_is_told_with_its_values():
     check_rules(rules, SimpleNamespace(oven=Oven()))
     with pytest.raises(InputError, match=r"^never \(=250\) under the grill$"):
         check_rules(rules, SimpleNamespace(oven=Oven(degrees=250, mode="grill", light=True)))
+
+
+def test_every_number_below_its_least_is_named():
+    check_least(shelves=(1, 1), minutes=(0, 0))
+    with pytest.raises(InputError) as refused:
+        check_least(shelves=(0, 1), minutes=(3, 0), hops=(-1, 0))
+    assert str(refused.value) == "`shelves` (=0) must be at least 1; `hops` (=-1) must be at least 0"

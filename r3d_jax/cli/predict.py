@@ -4,7 +4,7 @@ import shutil
 import sys
 
 from r3d_jax.cli.flags import Flags, add_network, path
-from r3d_jax.errors import InputError
+from r3d_jax.settings import check_least
 
 TEXT = "Prints the likeliest classes of each video; exit status 1 if any cannot be read."
 
@@ -46,11 +46,7 @@ def add_flags(flags: Flags) -> None:
 
 def call(source, checkpoint, videos, top, format, views, batch_size, workers, timeline, hop, plots) -> int:
     """Prints the classes of `videos`, or of every stretch of each; the exit status: 1 if any failed."""
-    given = {"top": (top, 0), "views": (views, 0), "batch_size": (batch_size, 1), "workers": (workers, 1)}
-    given["hop"] = (hop, 0)
-    below = [f"`{name}` (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least]
-    if below:
-        raise InputError("; ".join(below))
+    check_least(top=(top, 0), views=(views, 0), batch_size=(batch_size, 1), workers=(workers, 1), hop=(hop, 0))
     from tqdm import tqdm
 
     from r3d_jax.cli.inputs import named_videos

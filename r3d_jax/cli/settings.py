@@ -12,7 +12,7 @@ from r3d_jax.config import Config, check_field
 from r3d_jax.errors import InputError
 from r3d_jax.weights.run import CONFIG, read_clip, read_config, saved_by_script
 
-PLACES = ("data.source", "data.splits", "data.data_dir")  # where a run's videos are, which its folder knows
+PLACES = ("source", "splits", "data_dir")  # where a run's videos are, which its folder knows
 
 
 def configure(file: Path | None, workdir: Path | None, settings: list[str], mode: str) -> tuple[Path, Config]:
@@ -53,8 +53,7 @@ def configure(file: Path | None, workdir: Path | None, settings: list[str], mode
 
 def _take_places(config, there):
     """A file does not know where the run's videos are, unless it says so."""
-    for name in PLACES:
-        field = name.partition(".")[2]
+    for field in PLACES:
         if getattr(config.data, field) == getattr(Config().data, field):
             setattr(config.data, field, getattr(there.data, field))
 

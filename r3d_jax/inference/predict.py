@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from r3d_jax.errors import InputError
 from r3d_jax.inference.forward import make_forward, probabilities
 from r3d_jax.parallel import in_order
+from r3d_jax.settings import check_least
 from r3d_jax.video.views import Views, open_video_file, read_views
 from r3d_jax.weights.trained import TrainedNetwork
 
@@ -49,11 +49,7 @@ def predict(
     Raises:
       InputError: `batch_size` is below 1, or `views` or `workers` below 0.
     """
-    given = {"batch_size": (batch_size, 1), "views": (views, 0), "workers": (workers, 0)}
-    if below := [
-        f"`{name}` (={value}) must be at least {least}" for name, (value, least) in given.items() if value < least
-    ]:
-        raise InputError("; ".join(below))
+    check_least(batch_size=(batch_size, 1), views=(views, 0), workers=(workers, 0))
     return _predict(network, videos, replace(network.clip, views=views or network.clip.views), batch_size, workers)
 
 

@@ -85,13 +85,16 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
 
 def _totals(variables, batches, devices, workers, stop, missing, static):
     """Counts summed over all batches, or until `stop`; why videos are `missing` is added to it by their rows."""
-    totals, late = {"stop": 0}, None
+    totals, late, steps = {"stop": 0}, None, {}
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
             reasons = map(reason_of_row, batch["missing"])
             missing |= {row: why for row, why in zip(batch["row"].tolist(), reasons) if why}
             batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
-            counts = _compiled(_Example(variables, batch), tuple(devices), **static)(variables, batch)
+            shape = batch["clips"].shape
+            if shape not in steps:
+                steps[shape] = _compiled(_Example(variables, batch), tuple(devices), **static)
+            counts = steps[shape](variables, batch)
             _add(totals, late)
             late = counts  # read one batch late: no batch waits for them
             if totals["stop"]:

@@ -156,7 +156,7 @@ def read_config(run: Path) -> Config:
       InputError: no configuration of a run of this version in the folder `run`, or a folder of `save`, which has none.
     """
     sections, config = _read_sections(run), Config()
-    if saved_by_script(run):
+    if sections.keys() == {"clip"}:
         raise InputError(
             f"{run} was saved by a script, which alone knows its data and its optimiser: go on there with "
             "r3d_jax.restore, or start another run from it with `finetune.source`"
