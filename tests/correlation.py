@@ -15,6 +15,10 @@ CASES = {  # size, kernel, stride, padding, groups
     "wide padding": ((2, 9, 8), (5, 3, 3), (1, 1, 1), (2, 1, 1), 1),
     "no padding": ((6, 9, 8), (3, 3, 3), (1, 2, 2), (0, 0, 0), 1),
     "too much padding": ((4, 9, 8), (1, 3, 3), (1, 2, 2), (2, 2, 2), 1),
+    "depthwise": ((3, 9, 8), (3, 3, 3), (1, 1, 1), (1, 1, 1), 4),
+    "depthwise, strided": ((5, 9, 8), (3, 3, 3), (2, 2, 2), (1, 1, 1), 4),
+    "depthwise in time": ((4, 9, 8), (5, 1, 1), (1, 1, 1), (2, 0, 0), 4),
+    "depthwise, too much padding": ((2, 9, 8), (3, 1, 3), (3, 1, 2), (2, 2, 2), 4),
 }
 
 
@@ -29,6 +33,6 @@ def correlation(x, kernel, *, stride=(1, 1, 1), low=(0, 0, 0), high=(0, 0, 0), g
 
 
 def operands(rng, size=(4, 9, 8), kernel=(3, 3, 3), groups=1):
-    """x of two clips of four channels, and a kernel to six features, in float32."""
-    x = rng.standard_normal((2, *size, 4), np.float32)
-    return x, rng.standard_normal((*kernel, 4 // groups, 6), np.float32)
+    """x of two clips of four channels, and a kernel to six features (or as many, each by itself), in float32."""
+    x, features = rng.standard_normal((2, *size, 4), np.float32), 4 if groups == 4 else 6
+    return x, rng.standard_normal((*kernel, 4 // groups, features), np.float32)

@@ -17,7 +17,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from r3d_jax.models import onednn, taps
+from r3d_jax.models import depthwise, onednn, taps
 from r3d_jax.models.window import Window, input_gradient
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
@@ -91,7 +91,7 @@ def _native(a, b, *, wanted, window):
 
 
 def _by(library, a, b, *, wanted, window):
-    """By `taps` or by `onednn`."""
+    """By `taps`, `depthwise` or `onednn`."""
     padding, groups = window.padding, window.groups
     if wanted == "y":
         return library.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
@@ -100,7 +100,14 @@ def _by(library, a, b, *, wanted, window):
     return library.kernel_gradient(a, b, window)
 
 
-_taps, _onednn = partial(_by, taps), partial(_by, onednn)
+def _portable(a, b, *, wanted, window):
+    """By XLA's operations alone."""
+    channels, features = (b.shape[3] * window.groups, a.shape[4]) if wanted == "x" else (a.shape[4], b.shape[4])
+    alone = 1 < channels == features == window.groups  # each channel by itself
+    return _by(depthwise if alone else taps, a, b, wanted=wanted, window=window)
+
+
+_onednn = partial(_by, onednn)
 
 WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
 
@@ -119,7 +126,7 @@ def _lower_for_cpu(ctx, a, b, **params):
     # An exported program runs elsewhere, where XLA may not have the call.
     portable = ctx.module_context.lowering_parameters.for_export
     if portable or not _onednn_is_faster(*ctx.avals_in, **params):
-        return mlir.lower_fun(_taps, multiple_results=False)(ctx, a, b, **params)
+        return mlir.lower_fun(_portable, multiple_results=False)(ctx, a, b, **params)
     # XLA fails to store programs with the call, and JAX's compilation cache stores none that have a host callback.
     ctx.module_context.add_host_callback(_never_called)
     return mlir.lower_fun(_onednn, multiple_results=False)(ctx, a, b, **params)

@@ -23,12 +23,12 @@ def everything_worthwhile(monkeypatch):
     monkeypatch.setattr(module, "WORTHWHILE", 0)
 
 
-@pytest.fixture(params=["taps", "onednn", "native"])
+@pytest.fixture(params=["portable", "onednn", "native"])
 def lowering(request, monkeypatch):
     if request.param == "onednn":
         request.getfixturevalue("everything_worthwhile")
     if request.param == "native":  # what a GPU or a TPU runs
-        monkeypatch.setattr(module, "_taps", module._native)
+        monkeypatch.setattr(module, "_portable", module._native)
 
 
 def direct(stride, padding, groups=1):
