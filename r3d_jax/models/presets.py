@@ -6,6 +6,7 @@ from r3d_jax.models.resnet3d import ResNet3D
 from r3d_jax.models.slowfast import SlowFast
 from r3d_jax.models.x3d import X3D
 
+_FIRST_SIX = (3,) * 6 + (1,) * 17
 _BOTTLENECK = {"residual": "postactivated_bottleneck", "planes": 256}
 
 
@@ -41,13 +42,16 @@ PRESETS = {
         zero_init=True,
         **_BOTTLENECK,
     ),
-    # SlowFast (arXiv:1812.03982) as PySlowFast and PyTorchVideo have it: 8x8, and 16x8, where the slow pathway has
-    # temporal kernels in the first 6 blocks of stage 3 alone. PySlowFast's 4x16 is slowfast_r50 with alpha 8 and a
+    # SlowFast (arXiv:1812.03982) as PySlowFast and PyTorchVideo have it: 8x8, and 16x8, where of stage 3 the first 6
+    # blocks alone have temporal kernels. PySlowFast's 4x16 is slowfast_r50 with alpha 8 and a
     # lateral kernel of 5; mmaction2's own 4x16 is the one below, its 8x8 that with alpha 4 and a lateral kernel of 7.
     "slowfast_r50": SlowFast(),
     "slowfast_r101": SlowFast(blocks=(3, 4, 23, 3), lateral_kernel=5),
     "slowfast_r101_16x8": SlowFast(
-        blocks=(3, 4, 23, 3), lateral_kernel=5, temporal_kernels=((1,), (1,), (3,) * 6 + (1,) * 17, (3,))
+        blocks=(3, 4, 23, 3),
+        lateral_kernel=5,
+        temporal_kernels=((1,), (1,), _FIRST_SIX, (3,)),
+        fast_temporal_kernels=((3,), (3,), _FIRST_SIX, (3,)),
     ),
     "mmaction2_slowfast_r50": SlowFast(
         alpha=8, lateral_kernel=5, lateral_norm=False, slow_frames="every", fast_first=True

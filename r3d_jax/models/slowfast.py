@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.blocks import Block, Branch, Conv3D, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.norm import BatchNorm
@@ -41,7 +42,8 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
       beta_inverse: channels of the slow pathway to one of the fast one.
       lateral_kernel: frames that a lateral connection's convolution sees.
       lateral_norm: batch norm and ReLU follow that convolution, as in PySlowFast and PyTorchVideo; in mmaction2 not.
-      temporal_kernels: for each stage of the slow pathway, temporal kernels that its blocks take in turn.
+      temporal_kernels, fast_temporal_kernels: for each stage of the slow pathway, of the fast one, temporal kernels
+        that its blocks take in turn.
       slow_frames: which frames the slow pathway sees: "linspace", from the first to the last at equal distances, cut to
         whole numbers, as in PySlowFast and PyTorchVideo; or "every", each `alpha`-th from the first, as in mmaction2.
       fast_first: whether `joined` has the fast pathway's channels before the slow one's, as in mmaction2.
@@ -57,6 +59,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
     lateral_kernel: int = 7
     lateral_norm: bool = True
     temporal_kernels: tuple[tuple[int, ...], ...] = ((1,), (1,), (3,), (3,))
+    fast_temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,))
     slow_frames: str = "linspace"
     fast_first: bool = False
     zero_init: bool = True
@@ -90,11 +93,23 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
         Raises:
           InputError: an option, a name or a stage that does not exist; channels that do not come last.
         """
-        positive = ("blocks", "planes", "stem_planes", "alpha", "beta_inverse", "lateral_kernel", "temporal_kernels")
-        check_options(self, (*positive, "input_planes"), {"slow_frames": SLOW_FRAMES})
-        check_stages(self, ("temporal_kernels",), remat=remat)
+        self._check(remat)
         steps = self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)
         return run(steps, x, names=names, offsets=offsets, planes=self.input_planes)
+
+    def _check(self, remat):
+        kernels = ("temporal_kernels", "fast_temporal_kernels")
+        positive = ("blocks", "planes", "stem_planes", "alpha", "beta_inverse", "lateral_kernel", "input_planes")
+        check_options(self, (*positive, *kernels), {"slow_frames": SLOW_FRAMES})
+        check_stages(self, kernels, remat=remat)
+        if self.lateral_kernel % 2 == 0:
+            raise InputError(f"`lateral_kernel` (={self.lateral_kernel}) must be odd, or it would change the length")
+        for option, part in (("planes", 4 * self.beta_inverse), ("stem_planes", self.beta_inverse)):
+            if getattr(self, option) % part:
+                raise InputError(
+                    f"`{option}` (={getattr(self, option)}) must be a multiple of {part}, for `beta_inverse` "
+                    f"(={self.beta_inverse}) leaves the fast pathway a part of it"
+                )
 
     def _steps(self, norm, remat=()) -> list[Step]:
         fusion = partial(Fusion, self.lateral_kernel, self.alpha, norm if self.lateral_norm else None)
@@ -130,7 +145,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
         return nn.max_pool(x, (1, 3, 3), (1, 2, 2), [(0, 0), (1, 1), (1, 1)])
 
     def _block(self, kind, norm, name, pathway, stage, block, x):
-        basis = (3,) if pathway else self.temporal_kernels[stage - 1]
+        basis = (self.fast_temporal_kernels if pathway else self.temporal_kernels)[stage - 1]
         features = self.planes * 2 ** (stage - 1) // (self.beta_inverse if pathway else 1)
         stride = (1, 1, 1) if block or stage == 1 else (1, 2, 2)
         convs = (

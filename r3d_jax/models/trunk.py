@@ -63,7 +63,7 @@ def check_options(trunk: nn.Module, positive: tuple[str, ...], choices: dict[str
         if (value := getattr(trunk, option)) not in allowed:
             raise InputError(f"`{option}` (={value!r}) must be one of {', '.join(allowed)}")
     for option in positive:
-        if min(numbers(getattr(trunk, option)), default=0) < 1:
+        if min(_numbers(getattr(trunk, option)), default=0) < 1:
             raise InputError(f"`{option}` (={getattr(trunk, option)}) must be at least 1, and not empty")
 
 
@@ -79,11 +79,9 @@ def check_stages(trunk: nn.Module, per_stage: tuple[str, ...] = (), *, remat: tu
         kernel.
     """
     count = len(trunk.blocks)
-    if "temporal_kernels" in per_stage and any(kernel % 2 == 0 for kernel in numbers(trunk.temporal_kernels)):
-        raise InputError(
-            f"`temporal_kernels` (={trunk.temporal_kernels}) must be odd, or blocks would change the length"
-        )
     for option in per_stage:
+        if option.endswith("kernels") and any(kernel % 2 == 0 for kernel in _numbers(getattr(trunk, option))):
+            raise InputError(f"`{option}` (={getattr(trunk, option)}) must be odd, or blocks would change the length")
         if len(getattr(trunk, option)) != count:
             raise InputError(
                 f"`{option}` (={getattr(trunk, option)}) must have one entry for each of the "
@@ -96,11 +94,11 @@ def check_stages(trunk: nn.Module, per_stage: tuple[str, ...] = (), *, remat: tu
         )
 
 
-def numbers(value) -> list[float]:
+def _numbers(value):
     """The numbers in a number or in a nest of tuples; 0 for an empty one."""
     if not isinstance(value, tuple | list):
         return [value]
-    return [number for item in value for number in numbers(item)] or [0]
+    return [number for item in value for number in _numbers(item)] or [0]
 
 
 def _as_clips(x, planes):

@@ -5,7 +5,7 @@ from functools import partial
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from r3d_jax.models.blocks import Conv3D, ConvSpec
+from r3d_jax.models.blocks import Branch, Conv3D, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.models.own_help import OwnHelp
@@ -87,18 +87,30 @@ class X3D(nn.Module, metaclass=OwnHelp):
             for block in range(count):
                 name = f"pathway0-stage{stage}-block{block}"
                 steps.append((name, partial(self._block, kind, norm, name, stage, block)))
-        return [*steps, ("conv5", lambda x: Widening(self._inner(x.shape[-1]), norm, name="conv5")(x))]
+        return [*steps, ("conv5", partial(self._widen, norm))]
+
+    def _widen(self, norm, x):
+        return nn.relu(Branch((ConvSpec(self._inner(x.shape[-1]), (1, 1, 1)),), norm, name="conv5")(x))
 
     def _inner(self, features):
         return int(self.bottleneck_factor * features)
 
+    def _squeezed(self, block, inner):
+        return rounded(inner * self.squeeze_ratio) if block % 2 == 0 else 0
+
     def _block(self, kind, norm, name, stage, block, x):
         features = self.planes * 2 ** (stage - 1)
         inner = self._inner(features)
-        squeezed = rounded(inner * self.squeeze_ratio) if block % 2 == 0 else 0
-        branch = partial(DepthwiseBranch, features, inner, squeezed, norm=norm, zero_init=self.zero_init)
-        normed = self.shortcut_norm or x.shape[-1] != features
-        return kind(branch, 1 if block else 2, norm if normed else None, name=name)(x)
+        return kind(
+            features,
+            inner,
+            self._squeezed(block, inner),
+            1 if block else 2,
+            norm,
+            self.zero_init,
+            shortcut_norm=self.shortcut_norm or x.shape[-1] != features,
+            name=name,
+        )(x)
 
 
 def rounded(width: float) -> int:
@@ -124,23 +136,6 @@ class Stem(nn.Module, metaclass=OwnHelp):
         x = Conv3D(ConvSpec(self.planes, (1, 3, 3), (1, 2, 2)), name="conv1")(x)
         x = Conv3D(ConvSpec(self.planes, (5, 1, 1), groups=self.planes), name="conv2")(x)
         return nn.relu(self.norm(name="bn2")(x))
-
-
-class Widening(nn.Module, metaclass=OwnHelp):
-    """A 1x1x1 convolution, batch norm and ReLU.
-
-    Attributes:
-      planes: channels that come out.
-      norm: makes a `BatchNorm`, given its name.
-    """
-
-    planes: int
-    norm: partial
-
-    @nn.compact
-    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        """The clips with `planes` channels."""
-        return nn.relu(self.norm(name="bn1")(Conv3D(ConvSpec(self.planes, (1, 1, 1)), name="conv1")(x)))
 
 
 class SqueezeExcitation(nn.Module, metaclass=OwnHelp):
@@ -192,43 +187,31 @@ class DepthwiseBranch(nn.Module, metaclass=OwnHelp):
         return self.norm(scale_init=scale_init, name="bn3")(x)
 
 
-class Projection(nn.Module, metaclass=OwnHelp):
-    """A block's shortcut where shapes differ: a 1x1x1 convolution.
+class X3DBlock(nn.Module, metaclass=OwnHelp):
+    """A residual branch that widens, plus a shortcut around it.
 
     Attributes:
-      features: channels that come out.
-      stride: in height and width.
-      norm: makes the `BatchNorm` that follows; None: none does.
+      features, inner, squeezed, stride, norm, zero_init: of the branch.
+      shortcut_norm: whether batch norm follows the projection, where shapes differ and it is one.
     """
 
     features: int
+    inner: int
+    squeezed: int
     stride: int
-    norm: partial | None
-
-    @nn.compact
-    def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        """The clips projected; no ReLU is behind it."""
-        x = Conv3D(ConvSpec(self.features, (1, 1, 1), (1, self.stride, self.stride)), name="conv1")(x)
-        return x if self.norm is None else self.norm(name="bn1")(x)
-
-
-class X3DBlock(nn.Module, metaclass=OwnHelp):
-    """A residual branch plus a shortcut around it.
-
-    Attributes:
-      branch: what the residual branch is made of.
-      stride: of the block, in height and width.
-      shortcut_norm: makes the `BatchNorm` of the projection; None: it has none.
-    """
-
-    branch: partial
-    stride: int
-    shortcut_norm: partial | None
+    norm: partial
+    zero_init: bool
+    shortcut_norm: bool
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
         """The sum of the branch and the shortcut of the clips, after a ReLU."""
-        residual = self.branch(stride=self.stride, name="residual")(x)
-        if x.shape[-1] != residual.shape[-1] or self.stride != 1:
-            x = Projection(residual.shape[-1], self.stride, self.shortcut_norm, name="shortcut")(x)
+        options = (self.features, self.inner, self.squeezed, self.stride, self.norm, self.zero_init)
+        residual = DepthwiseBranch(*options, name="residual")(x)
+        if x.shape[-1] != self.features or self.stride != 1:
+            projection = ConvSpec(self.features, (1, 1, 1), (1, self.stride, self.stride))
+            if self.shortcut_norm:
+                x = Branch((projection,), self.norm, name="shortcut")(x)
+            else:
+                x = Conv3D(projection, name="shortcut")(x)
         return nn.relu(residual + x)

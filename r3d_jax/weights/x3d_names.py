@@ -31,7 +31,7 @@ def _pytorchvideo(trunk, block, branch=None, *modules):
     if block == "stem-path0":
         return f"blocks.0.{ {'conv1': 'conv.conv_t', 'conv2': 'conv.conv_xy', 'bn2': 'norm'}[branch] }"
     stage, number = _place(block)
-    prefix, module = f"blocks.{stage}.res_blocks.{number}", modules[0]
+    prefix, module = f"blocks.{stage}.res_blocks.{number}", modules[0] if modules else "conv1"
     kind = "norm" if module.startswith("bn") else "conv"
     if branch == "shortcut":
         return f"{prefix}.branch1_{kind}"
@@ -49,7 +49,7 @@ def _pyslowfast(trunk, block, branch=None, *modules):
     if block == "stem-path0":
         return f"s1.pathway0_stem.{ {'conv1': 'conv_xy', 'conv2': 'conv', 'bn2': 'bn'}[branch] }"
     stage, number = _place(block)
-    prefix, module = f"s{stage + 1}.pathway0_res{number}", modules[0]
+    prefix, module = f"s{stage + 1}.pathway0_res{number}", modules[0] if modules else "conv1"
     bn = "_bn" if module.startswith("bn") else ""
     if branch == "shortcut":
         return f"{prefix}.branch1{bn}"
