@@ -11,5 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "predict": ["average_views", "features_fn", "normalise", "predict_fn", "predict_views"],
         "presets": ["PRESETS", "list_models"],
         "resnet3d": ["ResNet3D"],
+        "slowfast": ["SlowFast"],
+        "x3d": ["X3D"],
     },
 )

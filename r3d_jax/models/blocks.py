@@ -29,15 +29,17 @@ class ConvSpec(NamedTuple):
 
 
 class Conv3D(nn.Module, metaclass=OwnHelp):
-    """A convolution without a bias; its weights start Kaiming-normal over the fan-out (He et al., arXiv:1502.01852).
+    """A convolution; its weights start Kaiming-normal over the fan-out (He et al., arXiv:1502.01852).
 
     Attributes:
       spec: what is convolved with what.
       zero: start at zero instead.
+      bias: whether a bias is added, which starts at zero.
     """
 
     spec: ConvSpec
     zero: bool = False
+    bias: bool = False
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
@@ -55,7 +57,10 @@ class Conv3D(nn.Module, metaclass=OwnHelp):
         init = nn.initializers.zeros if self.zero else variance_scaling(2.0, "fan_out", "normal")
         shape = (*kernel, x.shape[-1] // groups, features)
         weights = self.param("kernel", init, shape, jnp.float32)
-        return conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
+        out = conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
+        if not self.bias:
+            return out
+        return out + self.param("bias", nn.initializers.zeros, (features,), jnp.float32).astype(x.dtype)
 
 
 class Branch(nn.Module, metaclass=OwnHelp):

@@ -34,7 +34,7 @@ def grad_cam(
       variables: `params` and `batch_stats` of `model`.
       clips: pixels, 0 to 255.
       classes: one class for each video, whose views are looked at one by one.
-      block: one of `ResNet3D.block_names`; empty: the block that the head reads, the last one usually.
+      block: one of the trunk's `block_names`; empty: the block that the head reads, the last one usually.
       head: which of several heads.
 
     Raises:

@@ -13,8 +13,11 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
 from r3d_jax.models.own_help import OwnHelp
-from r3d_jax.models.presets import PRESETS
-from r3d_jax.models.resnet3d import STAGED, Images, ResNet3D
+from r3d_jax.models.presets import HIDDEN, PRESETS
+from r3d_jax.models.resnet3d import ResNet3D
+from r3d_jax.models.slowfast import SlowFast
+from r3d_jax.models.trunk import STAGED, Images
+from r3d_jax.models.x3d import X3D
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -28,7 +31,7 @@ class Classifier(nn.Module, metaclass=OwnHelp):
       mean, std: of the pixels over 255, for each channel; `normalise` uses them.
     """
 
-    trunk: ResNet3D
+    trunk: ResNet3D | SlowFast | X3D
     heads: tuple[Head, ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
@@ -102,7 +105,8 @@ def build(
       activation: what turns logits into probabilities: "softmax", "sigmoid" or "identity".
       average: what is averaged over cells and views: "logits" or "probabilities".
       mean, std: of the pixels over 255, one value for each channel.
-      **trunk: fields of `ResNet3D` in place of the preset's; fewer stages in `blocks` cut its upper ones off.
+      **trunk: fields of the preset's class, `ResNet3D`, `SlowFast` or `X3D`, in place of the preset's; fewer stages in
+        `blocks` cut its upper ones off.
 
     Raises:
       InputError: a name or an option of the trunk that does not exist; not one mean and deviation for each channel.
@@ -115,10 +119,10 @@ def build(
     if not len(mean) == len(std) == trunk.get("input_planes", 3):
         raise InputError(f"`mean` (={mean}) and `std` (={std}) must have one value for each channel of the clips")
     pool = tuple(pool) if pool and any(pool) else None
-    head = Head(num_classes, block=block, pool=pool, dropout=dropout, activation=activation, average=average)
+    head = Head(num_classes, block, pool, dropout, activation, average, hidden=HIDDEN.get(name, 0))
     trunk = {option: tuples(value) for option, value in trunk.items()}
     stages = len(trunk.get("blocks", known["blocks"]))
-    lower = {option: known[option][:stages] for option in STAGED}
+    lower = {option: known[option][:stages] for option in STAGED if option in known}
     return Classifier(PRESETS[name].clone(**lower | trunk), (head,), tuple(mean), tuple(std))
 
 

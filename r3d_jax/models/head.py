@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
+from r3d_jax.models.blocks import Conv3D, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.own_help import OwnHelp
 
@@ -26,10 +27,11 @@ class Head(nn.Module, metaclass=OwnHelp):
       num_classes: columns of the logits.
       block: the trunk's block that it reads; empty: the last.
       pool: kernel of the average pool, stride 1, in cells (time, height, width); None pools everything.
-      dropout: share of pooled features dropped in training.
+      dropout: share of pooled features dropped in training, or of hidden ones.
       activation: what turns logits into probabilities: one of ACTIVATIONS.
       average: what is averaged, over cells here and over views in `predict_fn`: one of AVERAGES.
       unique_id: what a ClassyVision state dict calls it; only one of several heads may keep the default.
+      hidden: channels of a 1x1x1 convolution and a ReLU between pool and dropout, which X3D has; 0: neither.
     """
 
     num_classes: int
@@ -39,6 +41,7 @@ class Head(nn.Module, metaclass=OwnHelp):
     activation: str = "softmax"
     average: str = "logits"
     unique_id: str = "default_head"
+    hidden: int = 0
 
     @nn.compact
     def __call__(self, x: Clips, *, train: bool = False) -> Float[Array, "clip class"]:
@@ -54,6 +57,8 @@ class Head(nn.Module, metaclass=OwnHelp):
         """
         self._check(x.shape[1:4], train)
         x = x.mean((1, 2, 3), keepdims=True) if self.pool is None else nn.avg_pool(x, self.pool)
+        if self.hidden:
+            x = nn.relu(Conv3D(ConvSpec(self.hidden, (1, 1, 1)), name="hidden")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         bound = 1 / math.sqrt(x.shape[-1])  # PyTorch's default for a linear layer, which the reference keeps
         kernel = self.param("kernel", _uniform(bound), (x.shape[-1], self.num_classes), jnp.float32)

@@ -102,7 +102,7 @@ def features_fn(
     Args:
       variables: `params` and `batch_stats` of `model`; those of blocks and heads that are not run may be missing.
       clips: pixels, 0 to 255.
-      blocks: names of `ResNet3D.block_names`.
+      blocks: names of the trunk's `block_names`.
 
     Raises:
       InputError: a block that does not exist; clips of another shape or type.

@@ -1,8 +1,18 @@
 """The trunks that the literature has names for."""
 
-from r3d_jax.models.resnet3d import ResNet3D
+import math
 
+from r3d_jax.models.resnet3d import ResNet3D
+from r3d_jax.models.slowfast import SlowFast
+from r3d_jax.models.x3d import X3D
+
+_FIRST_SIX = (3,) * 6 + (1,) * 17
 _BOTTLENECK = {"residual": "postactivated_bottleneck", "planes": 256}
+
+
+def _x3d_blocks(depth_factor):
+    return tuple(math.ceil(depth_factor * count) for count in (1, 2, 5, 3))
+
 
 # docs/networks.md gives the parameters and multiply-adds of each.
 PRESETS = {
@@ -32,7 +42,27 @@ PRESETS = {
         zero_init=True,
         **_BOTTLENECK,
     ),
+    # SlowFast (arXiv:1812.03982) as PySlowFast and PyTorchVideo have it: 8x8, and 16x8, where of stage 3 the first 6
+    # blocks alone have temporal kernels. PySlowFast's 4x16 is slowfast_r50 with alpha 8 and a
+    # lateral kernel of 5; mmaction2's own 4x16 is the one below, its 8x8 that with alpha 4 and a lateral kernel of 7.
+    "slowfast_r50": SlowFast(),
+    "slowfast_r101": SlowFast(blocks=(3, 4, 23, 3), lateral_kernel=5),
+    "slowfast_r101_16x8": SlowFast(
+        blocks=(3, 4, 23, 3),
+        lateral_kernel=5,
+        temporal_kernels=((1,), (1,), _FIRST_SIX, (3,)),
+        fast_temporal_kernels=((3,), (3,), _FIRST_SIX, (3,)),
+    ),
+    "mmaction2_slowfast_r50": SlowFast(
+        alpha=8, lateral_kernel=5, lateral_norm=False, slow_frames="every", fast_first=True
+    ),
+    # X3D (arXiv:2004.04730): XS, S and M are one network, which sees other clips.
+    **dict.fromkeys(("x3d_xs", "x3d_s", "x3d_m"), X3D(blocks=_x3d_blocks(2.2))),
+    "x3d_l": X3D(blocks=_x3d_blocks(5.0)),
 }
+
+# Channels of the layer that X3D's heads have between pool and linear layer (`Head.hidden`).
+HIDDEN = dict.fromkeys(("x3d_xs", "x3d_s", "x3d_m", "x3d_l"), 2048)
 
 
 def list_models() -> tuple[str, ...]:

@@ -3,21 +3,17 @@
 from functools import partial
 
 import flax.linen as nn
-import numpy as np
 from jaxtyping import Array, Float
 
-from r3d_jax.errors import InputError
 from r3d_jax.models.blocks import Block, Branch, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.models.own_help import OwnHelp
+from r3d_jax.models.trunk import Images, check_options, check_stages, run
 
 RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
 SHORTCUTS = ("postactivated", "preactivated")
 STEMS = ("resnext3d", "r2plus1d", "r2plus1d_7x7")
-STAGED = ("temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides")  # one entry for each stage
-
-Images = Float[Array | np.ndarray, "image height width channel"]
 
 
 class ResNet3D(nn.Module, metaclass=OwnHelp):
@@ -100,26 +96,9 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         Raises:
           InputError: an option, a name or a stage that does not exist; channels that do not come last.
         """
-        self._check()
-        x = self._as_clips(x)
-        every = self.block_names()
-        names = names or every[-1:]
-        if unknown := [name for name in names if name not in every]:
-            raise InputError(f"no block {', '.join(map(repr, unknown))} in this trunk; its blocks: {', '.join(every)}")
-        if unknown := [stage for stage in remat if not 1 <= stage <= len(self.blocks)]:
-            raise InputError(
-                f"no stage {', '.join(map(str, unknown))} to compute again; there are {len(self.blocks)}: `remat` "
-                f"takes their numbers, from 1 to {len(self.blocks)}"
-            )
-        highest = max(every.index(name) for name in names)
-        outputs = {}
-        for name, step in self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)[: highest + 1]:
-            x = step(x)
-            if offsets and name in offsets:
-                x = x + offsets[name]
-            if name in names:
-                outputs[name] = x
-        return outputs
+        self._check(remat)
+        steps = self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)
+        return run(steps, x, names=names, offsets=offsets, planes=self.input_planes)
 
     def _steps(self, norm, remat=()):
         """(name, function of the step before's output) for everything from the stem to the last block."""
@@ -188,43 +167,8 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
             ConvSpec(features, (3, 1, 1), (time, 1, 1), self.groups),
         )
 
-    def _as_clips(self, x):
-        clips = x[:, None] if x.ndim == 4 else x
-        if clips.ndim != 5 or clips.shape[-1] != self.input_planes:
-            raise InputError(
-                f"clips of shape {x.shape} must be [clip, time, height, width, channel], with {self.input_planes} "
-                "channels on the last axis"
-            )
-        return clips
-
-    def _check(self):
-        for option, value, allowed in (
-            ("residual", self.residual, RESIDUALS),
-            ("shortcut", self.shortcut, SHORTCUTS),
-            ("stem", self.stem, STEMS),
-        ):
-            if value not in allowed:
-                raise InputError(f"`{option}` (={value!r}) must be one of {', '.join(allowed)}")
-        for option in (
-            *("blocks", "planes", "stem_planes", "stem_kernel", "temporal_kernels", "temporal_strides"),
-            *("spatial_strides", "groups", "width_per_group", "input_planes"),
-        ):
-            if min(_numbers(getattr(self, option)), default=0) < 1:
-                raise InputError(f"`{option}` (={getattr(self, option)}) must be at least 1, and not empty")
-        if any(kernel % 2 == 0 for kernel in _numbers(self.temporal_kernels)):
-            raise InputError(
-                f"`temporal_kernels` (={self.temporal_kernels}) must be odd, or blocks would change the length"
-            )
-        for option in STAGED:
-            if len(getattr(self, option)) != len(self.blocks):
-                raise InputError(
-                    f"`{option}` (={getattr(self, option)}) must have one entry for each of the "
-                    f"{len(self.blocks)} stages in `blocks` (={self.blocks})"
-                )
-
-
-def _numbers(value):
-    """The numbers in a number or in a nest of tuples; 0 for an empty one."""
-    if not isinstance(value, tuple | list):
-        return [value]
-    return [number for item in value for number in _numbers(item)] or [0]
+    def _check(self, remat):
+        positive = ("blocks", "planes", "stem_planes", "stem_kernel", "temporal_kernels", "temporal_strides")
+        positive += ("spatial_strides", "groups", "width_per_group", "input_planes")
+        check_options(self, positive, {"residual": RESIDUALS, "shortcut": SHORTCUTS, "stem": STEMS})
+        check_stages(self, remat=remat)

@@ -32,7 +32,9 @@ def make_model(config: Config, num_classes: int, source: TrainedNetwork | None) 
             f"`finetune.source` was trained with mean {theirs.mean} and std {theirs.std}, but `model.mean` is "
             f"{model.mean} and `model.std` {model.std}; leave these empty to take the source's"
         )
-    return build("r3d_18", num_classes, **head).clone(trunk=theirs.trunk, mean=theirs.mean, std=theirs.std)
+    built = build("r3d_18", num_classes, **head)
+    heads = (built.heads[0].clone(hidden=theirs.heads[0].hidden),)
+    return built.clone(trunk=theirs.trunk, heads=heads, mean=theirs.mean, std=theirs.std)
 
 
 def take_over(
@@ -40,7 +42,8 @@ def take_over(
 ) -> tuple[dict, list[str]]:
     """Variables to begin with, and lines that say what was loaded, reset and skipped.
 
-    The trunk is the source's; so is the head, where the source has one at the same block for the same classes.
+    The trunk is the source's; so is the head, where the source has one at the same block for the same classes. The
+    layer between pool and linear layer that a head has (`Head.hidden`) is the source's whatever the classes.
     """
     loaded = {kind: {**tree, "trunk": source.variables[kind]["trunk"]} for kind, tree in fresh.items()}
     last = model.trunk.block_names()[-1]
@@ -50,6 +53,9 @@ def take_over(
     same = places[0] == place and tuple(source.class_names) == tuple(class_names)
     if same:
         loaded["params"]["heads_0"] = source.variables["params"]["heads_0"]
+    elif model.heads[0].hidden and places[0] == place:
+        hidden = source.variables["params"]["heads_0"]["hidden"]
+        loaded["params"]["heads_0"] = {**loaded["params"]["heads_0"], "hidden": hidden}
     skipped = [
         f"{head.unique_id} at {block} ({head.num_classes} classes)"
         for i, (head, block) in enumerate(zip(source.model.heads, places))
@@ -65,6 +71,8 @@ def take_over(
 
 
 def _differences(ours, theirs):
+    if type(ours) is not type(theirs):
+        return f"{type(theirs).__name__} there and {type(ours).__name__} here"
     there = options(theirs)
     differing = {name: here for name, here in options(ours).items() if here != there[name]}
     return ", ".join(f"{name} {there[name]} there and {here} here" for name, here in differing.items())

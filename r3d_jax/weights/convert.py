@@ -17,8 +17,12 @@ from r3d_jax.weights.trained import TrainedNetwork
 
 # What torchvision trained its video networks with: Kinetics at 15 frames a second, half of most videos' rate.
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
+# What PySlowFast and PyTorchVideo did; mmaction2 has ImageNet's.
+GREY = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
+PIXELS = {"torchvision": KINETICS, "pytorchvideo": GREY, "pyslowfast": GREY}
 # (frames, edge, stride) of the training clips, where nothing else is said.
 CLIPS = {"torchvision": (16, 112, 2), "classyvision": (8, 112, 1), "torchvision_2d": (8, 224, 1)}
+CLIPS |= dict.fromkeys(("pytorchvideo", "mmaction2", "pyslowfast"), (32, 224, 2))
 TEST_SIZE = 128
 
 
@@ -103,8 +107,7 @@ def _read(source, model, checkpoint):
         model, config = "", _read_config(Path(model))
     naming = naming_of(tensors)
     network, found = recognise(tensors, naming, model, config)
-    if naming == "torchvision":
-        network = network.clone(**KINETICS)
+    network = network.clone(**PIXELS.get(naming, {}))
     frames, crop, stride = CLIPS[naming]
     if config:
         frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)

@@ -25,7 +25,7 @@ from r3d_jax.files import refuse_existing, whole
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.predict import predict_fn
 from r3d_jax.weights import converted
-from r3d_jax.weights.torch_names import usual_naming
+from r3d_jax.weights.torch_names import torch_names, usual_naming
 from r3d_jax.weights.trained import TrainedNetwork, from_facts, to_facts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -49,8 +49,8 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
       Lines that tell of both files, and how far the program's logits are from the network's own.
 
     Raises:
-      InputError: a name that does not end in .npz; a file that is there already; a network that neither ClassyVision
-        nor torchvision has names for.
+      InputError: a name that does not end in .npz; a file that is there already; a network that no project has names
+        for.
       OSError: the folder cannot be written to.
     """
     if out.suffix != ".npz":
@@ -58,6 +58,8 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
     weights_file = out.with_suffix(".safetensors")
     refuse_existing(out)
     refuse_existing(weights_file)
+    naming = usual_naming(network.model)
+    torch_names(network.model, naming)  # before anything is written, whether there are any
     clip, channels = network.clip, network.model.trunk.input_planes
     least = min(clip.crop, clip.test_size)
     clips = jax.export.symbolic_shape(
@@ -77,7 +79,6 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
     }
     program_bytes = program.serialize()
     _write(out, program_bytes, json.dumps(facts), weights)
-    naming = usual_naming(network.model)
     converted.write(weights_file, network, naming)
     return [*_tried(out, network, len(program_bytes)), f"{weights_file}: {_size(weights_file)}, {naming}'s names"]
 

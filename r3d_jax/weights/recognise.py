@@ -62,10 +62,10 @@ def recognise(
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
     fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), naming)]
-    if len(fitting) != 1:
+    if len({PRESETS[name] for name in fitting}) != 1:  # X3D's XS, S and M are one network
         which = ", ".join(fitting) or "none of ours"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
-    return Classifier(PRESETS[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
+    return Classifier(PRESETS[fitting[0]], heads), f"network {' or '.join(fitting)}, which alone fits them"
 
 
 def _inside(content, *keys):
@@ -84,11 +84,17 @@ def _flat(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _fits(tensors, model, naming):
-    blocks = (re.search(r"layer\d+\.\d+\.|stage\d+-block\d+\.", name) for name in tensors)
+    pattern = r"layer\d+\.\d+\.|stage\d+-block\d+\.|\d+\.res_blocks\.\d+\.|s\d+\.pathway0_res\d+\."
+    # Both pathways of SlowFast have as many blocks: they are counted once.
+    blocks = (re.search(pattern, re.sub(r"multipathway_blocks\.\d\.", "", name)) for name in tensors)
     if len({match[0] for match in blocks if match}) != sum(model.trunk.blocks):
         return False
+    try:
+        names = torch_names(model, naming)
+    except InputError:  # a naming that has no names for this kind of network
+        return False
     found = {name: value.shape for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    expected = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
+    expected = {name: shape for name, (_, shape) in names.items()}
     if naming == "torchvision_2d":  # kernels to be inflated
         expected = {name: shape if len(shape) < 5 else shape[:2] + shape[3:] for name, shape in expected.items()}
     return found == expected

@@ -10,6 +10,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.head import Head
 from r3d_jax.models.presets import PRESETS
+from r3d_jax.weights import sibling_names
 
 TORCHVISIONS = [PRESETS[name] for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")]
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -34,7 +35,7 @@ _VIDEO_FACTORISED = {
 
 
 def naming_of(names: Iterable[str]) -> str:
-    """Whose names the tensors of a state dict have: "classyvision", "torchvision" or "torchvision_2d" (its images').
+    """Whose names the tensors of a state dict have: one of NAMINGS or of `sibling_names`' namings.
 
     Args:
       names: of the tensors.
@@ -49,6 +50,8 @@ def naming_of(names: Iterable[str]) -> str:
         return "torchvision"
     if "conv1.weight" in names and any(name.startswith("layer1.0.") for name in names):
         return "torchvision_2d"
+    if found := sibling_names.naming_of(names):
+        return found
     some = ", ".join(sorted(names)[:3]) or "none"
     raise InputError(
         f"neither a video network of torchvision or ClassyVision nor an image ResNet of torchvision: {some} ..."
@@ -61,7 +64,7 @@ def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ..
     For example, "stem.0.weight" of torchvision is at ("params", "trunk", "stem-path0", "conv1", "kernel").
 
     Args:
-      naming: one of NAMINGS.
+      naming: one of NAMINGS, or for a SlowFast or X3D network one of its file's.
 
     Returns:
       {name in the state dict: (path in our variables, shape in the state dict)}.
@@ -69,13 +72,16 @@ def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ..
     Raises:
       InputError: a network that the naming has no names for.
     """
-    if naming != "classyvision":
+    if sibling := sibling_names.sibling_of(model):
+        sibling_names.check(model, naming)
+    elif naming != "classyvision":
         _check_naming(model, naming)
     last = model.trunk.block_names()[-1]
     names = {}
     for path, leaf in tree_leaves_with_path(abstract_variables(model)):
         _, *modules, leaf_name = path = tuple(key.key for key in path)
-        name = _head_name(model, modules[0], naming, last) if len(modules) == 1 else None
+        name = sibling_names.name_of(model, naming, tuple(modules)) if sibling else None
+        name = name or (_head_name(model, modules[0], naming, last) if len(modules) == 1 else None)
         name = name or NAMINGS[naming](model.trunk, *modules[1:])
         shape = leaf.shape if leaf.ndim < 2 else (*leaf.shape[:-3:-1], *leaf.shape[:-2])
         names[f"{name}.{LEAVES[leaf_name]}"] = (path, shape)
@@ -123,7 +129,7 @@ def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.nd
 
     Args:
       variables: `params` and `batch_stats` of `model`.
-      naming: whose names the tensors get: "classyvision" or "torchvision".
+      naming: whose names the tensors get, such as "classyvision" or "torchvision".
 
     Raises:
       InputError: a network that the naming has no names for.
@@ -141,13 +147,18 @@ def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.nd
 
 
 def usual_naming(model: Classifier) -> str:
-    """Whose names a network's tensors usually get: "torchvision" where that has the network, else "classyvision"."""
+    """Whose names a network's tensors usually get: "torchvision" where that has the network, else "classyvision".
+
+    SlowFast and X3D have another usual one (`sibling_names.usual_naming`).
+    """
+    if sibling_names.sibling_of(model):
+        return sibling_names.usual_naming(model)
     single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
     return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
 
 
 def heads_of(tensors: Mapping[str, np.ndarray]) -> tuple[Head, ...]:
-    """The heads that a state dict tells of, pooling any grid; ClassyVision's average probabilities.
+    """The heads that a state dict tells of, pooling any grid; all but torchvision's average probabilities.
 
     Raises:
       InputError: there is none.
@@ -158,6 +169,8 @@ def heads_of(tensors: Mapping[str, np.ndarray]) -> tuple[Head, ...]:
             heads.append(Head(len(value)))
         elif found := re.match(r"heads\.(.+?)\.(.+)\.head_fcl\.projection\.weight$", name):
             heads.append(Head(len(value), block=found[1], unique_id=found[2], average="probabilities"))
+        elif found := sibling_names.head_of(name, tensors):
+            heads.append(found)
     if not heads:
         raise InputError("these weights have no head (fc.weight, or ClassyVision's head_fcl.projection.weight)")
     return tuple(heads)
@@ -173,6 +186,8 @@ def _inflated(value, shape):
 
 def _check_naming(model, naming):
     """Refuses what torchvision's classes cannot hold; `torchvision_2d` is only ever read."""
+    if naming not in NAMINGS:
+        raise InputError(f"{naming} has no names for a network of kind ResNet3D; {' and '.join(NAMINGS)} have")
     if model.trunk.residual == "preactivated_bottleneck":
         raise InputError("torchvision has no names for a pre-activated network; ClassyVision has")
     last = model.trunk.block_names()[-1]

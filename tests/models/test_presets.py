@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import pytest
 
 from r3d_jax.models.classifier import build
-from r3d_jax.models.presets import PRESETS, list_models
+from r3d_jax.models.presets import HIDDEN, PRESETS, list_models
+from r3d_jax.models.resnet3d import ResNet3D
 
 
 def test_the_names_are_those_that_build_knows():
@@ -12,7 +13,7 @@ def test_the_names_are_those_that_build_knows():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", [name for name, trunk in PRESETS.items() if isinstance(trunk, ResNet3D)])
 def test_every_network_takes_the_clips_of_the_literature(name):
     """16 frames of 112x112: the last stage sees them at a sixteenth of the edge, I3D's at a thirty-second."""
     trunk, clips = PRESETS[name], jax.ShapeDtypeStruct((1, 16, 112, 112, 3), jnp.float32)
@@ -20,3 +21,28 @@ def test_every_network_takes_the_clips_of_the_literature(name):
     time = {"mc3_18": 16, "i3d_r50": 16}.get(name, 2)  # neither strides in time
     edge = 4 if name == "i3d_r50" else 7
     assert last.shape == (1, time, edge, edge, 2048 if "bottleneck" in trunk.residual else 512)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, clip, shape",
+    [
+        *((name, (32, 224, 224), (32, 7, 7, 2304)) for name in ("slowfast_r50", "mmaction2_slowfast_r50")),
+        ("slowfast_r101", (32, 224, 224), (32, 7, 7, 2304)),
+        ("slowfast_r101_16x8", (64, 224, 224), (64, 7, 7, 2304)),
+        ("x3d_xs", (4, 160, 160), (4, 5, 5, 432)),
+        ("x3d_s", (13, 160, 160), (13, 5, 5, 432)),
+        ("x3d_m", (16, 224, 224), (16, 7, 7, 432)),
+        ("x3d_l", (16, 312, 312), (16, 10, 10, 432)),
+    ],
+)
+def test_slowfast_and_x3d_take_theirs(name, clip, shape):
+    x = jax.ShapeDtypeStruct((1, *clip, 3), jnp.float32)
+    (last,) = jax.eval_shape(lambda x: PRESETS[name].init_with_output(jax.random.key(0), x)[0], x).values()
+    assert last.shape == (1, *shape)
+
+
+def test_x3ds_depths_are_the_papers_factors_and_its_heads_have_a_hidden_layer():
+    assert (PRESETS["x3d_s"].blocks, PRESETS["x3d_l"].blocks) == ((3, 5, 11, 7), (5, 10, 25, 15))
+    assert {name: build(name, 3).heads[0].hidden for name in list_models() if name.startswith("x3d")} == HIDDEN
+    assert build("slowfast_r50", 3).heads[0].hidden == build("r3d_18", 3).heads[0].hidden == 0

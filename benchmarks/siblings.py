@@ -1,0 +1,144 @@
+"""python -m benchmarks.siblings: X3D-S, ir-CSN-50 and SlowFast-R50 on a CPU, against PyTorchVideo in the same run.
+
+Both get clips of the published size and two threads; PyTorch runs channels-last, which is its faster form here, and in
+eager mode as it is published. Runs are interleaved; medians. Needs `pip install torch pytorchvideo`; torchvision, which
+PyTorchVideo imports for what is not used here, may be missing. Prints a Markdown table: times, and the ratio of speeds:
+above one, ours is the faster.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+import types
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from r3d_jax.compiling import compiler_options
+from r3d_jax.models.classifier import abstract_variables, build
+from r3d_jax.training.steps import first_state, train_step
+
+# (frames, edge) of a published clip, the clips of a training step, and PyTorchVideo's function with its arguments.
+NETWORKS = {
+    "x3d_s": ((13, 160), 4, "x3d.create_x3d", {"input_clip_length": 13, "input_crop_size": 160}),
+    "ircsn_50": ((32, 224), 1, "csn.create_csn", {"model_depth": 50, "head_pool_kernel_size": (4, 7, 7)}),
+    "slowfast_r50": ((32, 224), 1, "slowfast.create_slowfast", {"slowfast_fusion_conv_kernel_size": (7, 1, 1)}),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--runs", type=int, default=5, help="of each, after one that warms up")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    print(f"{processor()}, {os.cpu_count()} cores; jax {jax.__version__}; one clip forward, float32", flush=True)
+    print("| network | part | ours, s | PyTorch, s | ratio |\n|---|---|---|---|---|", flush=True)
+    for name in options.networks:
+        for part in ("forward", "train") if name == "x3d_s" else ("forward",):
+            ours, theirs = Ours(name), Theirs(name)
+            a, b = interleaved(getattr(ours, part), getattr(theirs, part), options.runs)
+            print(f"| {name} | {part} | {a:.3f} | {b:.3f} | {b / a:.2f} |", flush=True)
+
+
+def interleaved(one, other, runs):
+    """Median seconds of two functions that are called in turn."""
+    times = ([], [])
+    for _ in range(runs + 1):
+        for function, taken in zip((one, other), times):
+            start = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(taken[1:]) for taken in times]
+
+
+def processor():
+    with open("/proc/cpuinfo") as file:
+        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
+
+
+def clips_of(name, count):
+    (frames, edge), *_ = NETWORKS[name]
+    return np.random.default_rng(0).standard_normal((count, frames, edge, edge, 3), np.float32)
+
+
+class Ours:
+    """The network, compiled as the library does it."""
+
+    def __init__(self, name):
+        model = build(name, 400)
+        rng = np.random.default_rng(0)
+        shapes = abstract_variables(model)
+        variables = jax.tree.map(lambda x: jnp.float32(np.abs(rng.normal(0.5, 0.1, x.shape))), shapes)
+        jit = partial(jax.jit, compiler_options=compiler_options("cpu"))
+        forward = jit(partial(model.apply))
+        clip, batch = jnp.asarray(clips_of(name, 1)), clips_of(name, NETWORKS[name][1])
+        self.forward = lambda: jax.block_until_ready(forward(variables, clip))
+        tx = optax.sgd(0.01, momentum=0.9)
+        step = jit(partial(train_step, model=model, tx=tx))
+        batch = {"clip": np.uint8(128 + 20 * batch), "label": np.zeros(len(batch), np.int32)}
+        state = first_state(variables, tx)
+        self.train = lambda: jax.block_until_ready(step(state, batch))
+
+
+class Theirs:
+    """PyTorchVideo's network in eager mode, channels last."""
+
+    def __init__(self, name):
+        import torch
+
+        _stand_in_for_torchvision()
+        import pytorchvideo.models.csn
+        import pytorchvideo.models.slowfast
+        import pytorchvideo.models.x3d
+
+        torch.set_num_threads(2)
+        *_, where, arguments = NETWORKS[name]
+        module, function = where.split(".")
+        network = getattr(getattr(pytorchvideo.models, module), function)(**arguments, model_num_class=400)
+        network.to(memory_format=torch.channels_last_3d)
+        self.torch, self.network, self.name = torch, network, name
+        self.optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
+        self.clip, self.batch = (self._clips(count) for count in (1, NETWORKS[name][1]))
+
+    def _clips(self, count):
+        clips = self.torch.from_numpy(clips_of(self.name, count)).permute(0, 4, 1, 2, 3)
+        if self.name != "slowfast_r50":
+            return clips.contiguous(memory_format=self.torch.channels_last_3d)
+        slow = clips[:, :, np.linspace(0, clips.shape[2] - 1, clips.shape[2] // 4).astype(int)]
+        return [each.contiguous(memory_format=self.torch.channels_last_3d) for each in (slow, clips)]
+
+    def _input(self, clips):
+        return list(clips) if isinstance(clips, list) else clips  # PyTorchVideo writes into the list
+
+    def forward(self):
+        self.network.eval()
+        with self.torch.inference_mode():
+            self.network(self._input(self.clip))
+
+    def train(self):
+        self.network.train()
+        labels = self.torch.zeros(len(self.batch), dtype=self.torch.long)
+        loss = self.torch.nn.functional.cross_entropy(self.network(self._input(self.batch)), labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def _stand_in_for_torchvision():
+    """PyTorchVideo imports `torchvision.ops.RoIAlign` for its detection heads, which nothing here has."""
+    try:
+        import torchvision  # noqa: F401
+    except Exception:  # missing, or of another build of torch
+        package, ops = types.ModuleType("torchvision"), types.ModuleType("torchvision.ops")
+        ops.RoIAlign, package.ops = type("RoIAlign", (), {}), ops
+        sys.modules |= {"torchvision": package, "torchvision.ops": ops}
+
+
+if __name__ == "__main__":
+    main()
