@@ -100,7 +100,7 @@ def test_what_is_saved_and_exported_is_loaded_again(name, videos, tmp_path, monk
     with np.load(tmp_path / "network.npz") as file:
         program = jax.export.deserialize(bytearray(file["program"]))
         weights = {name: file[name] for name in file.files if "/" in name}
-    other = np.random.default_rng(1).integers(0, 256, (1, 1, 4, 36, 33, 3), np.uint8)
+    other = np.random.default_rng(1).integers(0, 256, (1, 2, 4, 36, 33, 3), np.uint8)
     close(program.call(weights, other), jax.jit(partial(r3d.predict_fn, model=model))(network.variables, other))
 
 
