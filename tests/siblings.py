@@ -13,6 +13,9 @@ from r3d_jax.weights.torch_names import from_torch
 SLOWFAST = {"blocks": (1, 1), "temporal_kernels": ((1,), (3,)), "fast_temporal_kernels": ((3,), (3,)), "alpha": 2}
 SLOWFAST |= {"planes": 32, "stem_planes": 16}
 X3D = {"blocks": (2, 1), "planes": 8, "stem_planes": 8}
+# One stage, for what does not depend on more.
+ONE = {"slowfast_r50": {name: value[:1] for name, value in SLOWFAST.items() if isinstance(value, tuple)}}
+ONE |= {"x3d_s": {"blocks": (2,)}}
 TINY = {"slowfast_r50": SLOWFAST, "mmaction2_slowfast_r50": SLOWFAST, "x3d_s": X3D}
 
 

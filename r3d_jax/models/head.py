@@ -109,7 +109,8 @@ def average(
         return jnp.mean(logits, axes)
 
     def log_mean(log_probabilities):
-        return jax.nn.logsumexp(log_probabilities, axes) - math.log(count)
+        # In an exported program, which takes any number of views, the count is a formula: `math.log` has no use for it.
+        return jax.nn.logsumexp(log_probabilities, axes) - jnp.log(jnp.asarray(count, log_probabilities.dtype))
 
     if activation == "softmax":
         return log_mean(jax.nn.log_softmax(logits))

@@ -22,8 +22,9 @@ GREY = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
 PIXELS = {"torchvision": KINETICS, "pytorchvideo": GREY, "pyslowfast": GREY}
 # (frames, edge, stride) of the training clips, where nothing else is said.
 CLIPS = {"torchvision": (16, 112, 2), "classyvision": (8, 112, 1), "torchvision_2d": (8, 224, 1)}
-CLIPS |= dict.fromkeys(("pytorchvideo", "mmaction2", "pyslowfast"), (32, 224, 2))
 TEST_SIZE = 128
+OTHERS = ("pytorchvideo", "mmaction2", "pyslowfast")  # who tested at a short edge of 256
+CLIPS |= dict.fromkeys(OTHERS, (32, 224, 2))
 
 
 def convert(
@@ -49,7 +50,8 @@ def convert(
         network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
-      source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, or a converted network.
+      source: a file of torchvision, ClassyVision, PyTorchVideo, mmaction2 or PySlowFast (PyTorch, safetensors), a run's
+        folder, or a converted network.
       out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
       classes: a file with one class name a line, in the order of the head's rows.
@@ -111,7 +113,8 @@ def _read(source, model, checkpoint):
     frames, crop, stride = CLIPS[naming]
     if config:
         frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
-    clip = _changed(ClipSpec(frames=frames, stride=stride, test_size=TEST_SIZE), {"crop": crop})
+    test_size = 256 if naming in OTHERS else TEST_SIZE
+    clip = _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size), {"crop": crop})
     return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}"
 
 

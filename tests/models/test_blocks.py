@@ -27,6 +27,14 @@ def test_a_convolution_pads_by_half_its_kernel_and_has_no_bias():
     assert out == (2, 2, 2, 2, 4) and variables == {"params": {"kernel": (3, 1, 5, 6, 4)}}
 
 
+def test_a_convolution_can_have_a_bias_which_starts_at_zero():
+    conv = Conv3D(ConvSpec(4, (1, 1, 1)), bias=True)
+    out, variables = fresh(conv)
+    assert variables["params"]["bias"].shape == (4,) and not variables["params"]["bias"].any()
+    moved = {"params": variables["params"] | {"bias": np.arange(4, dtype=np.float32)}}
+    np.testing.assert_allclose(conv.apply(moved, X) - out, np.broadcast_to(np.arange(4), out.shape), atol=1e-5)
+
+
 def test_groups_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(ValueError, match=r"`groups` \(=4\) must divide the 6 and 8 channels of conv1"):
         Conv3D(ConvSpec(8, (1, 1, 1), groups=4), name="conv1").init(jax.random.key(0), X)

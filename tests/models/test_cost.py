@@ -23,10 +23,23 @@ def test_the_documentations_numbers_are_the_networks(name, count, billions):
 
 
 @pytest.mark.parametrize(
+    "name, millions",  # in PyTorchVideo's model zoo
+    [
+        *(("slowfast_r50", "34.57"), ("slowfast_r101", "62.83"), ("slowfast_r101_16x8", "53.77")),
+        *((name, "3.79") for name in ("x3d_xs", "x3d_s", "x3d_m")),
+    ],
+)
+def test_the_documentations_parameters_are_the_published_ones(name, millions):
+    (count,) = (count for other, count, _ in TABLE if other == name)
+    assert f"{int(count.replace(',', '')) / 1e6:.2f}" == millions
+
+
+@pytest.mark.parametrize(
     "name, clip, billions",  # in the literature, linear layer included; 16x112x112 stands in the documentation's table
     [
         ("r3d_18", (8, 112, 112), 20.35),
         ("r3d_18", (8, 128, 170), 35.62),
+        ("slowfast_r50", (32, 256, 256), 65.71),
     ],
 )
 def test_multiply_adds_are_the_published_ones(name, clip, billions):

@@ -34,6 +34,14 @@ def test_logits_are_float32_whatever_the_features():
     assert jax.eval_shape(lambda x: Head(3).apply(VARIABLES, x), features).dtype == jnp.float32
 
 
+def test_a_hidden_layer_lies_between_the_pool_and_the_linear_layer(rng):
+    x, hidden = rng.standard_normal((2, 1, 3, 4, 3)), rng.standard_normal((3, 5))
+    params = {"kernel": np.eye(5, 3), "bias": np.zeros(3), "hidden": {"kernel": hidden[None, None, None]}}
+    cells = [x[:, :, i : i + 2, j : j + 2].mean((1, 2, 3)) for i in range(2) for j in range(3)]
+    found = Head(3, pool=(1, 2, 2), hidden=5).apply({"params": params}, x)
+    np.testing.assert_allclose(found, np.mean([np.maximum(cell @ hidden, 0)[:, :3] for cell in cells], 0), rtol=1e-9)
+
+
 @pytest.mark.parametrize("activation, function", [("softmax", lambda x: softmax(x, -1)), ("sigmoid", expit)])
 def test_averaged_probabilities_come_back_as_logits(rng, activation, function):
     logits = rng.standard_normal((2, 5, 4))

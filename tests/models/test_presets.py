@@ -26,15 +26,7 @@ def test_every_network_takes_the_clips_of_the_literature(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, clip, shape",
-    [
-        *((name, (32, 224, 224), (32, 7, 7, 2304)) for name in ("slowfast_r50", "mmaction2_slowfast_r50")),
-        ("slowfast_r101", (32, 224, 224), (32, 7, 7, 2304)),
-        ("slowfast_r101_16x8", (64, 224, 224), (64, 7, 7, 2304)),
-        ("x3d_xs", (4, 160, 160), (4, 5, 5, 432)),
-        ("x3d_s", (13, 160, 160), (13, 5, 5, 432)),
-        ("x3d_m", (16, 224, 224), (16, 7, 7, 432)),
-        ("x3d_l", (16, 312, 312), (16, 10, 10, 432)),
-    ],
+    [("slowfast_r50", (32, 224, 224), (32, 7, 7, 2304)), ("x3d_l", (16, 312, 312), (16, 10, 10, 432))],
 )
 def test_slowfast_and_x3d_take_theirs(name, clip, shape):
     x = jax.ShapeDtypeStruct((1, *clip, 3), jnp.float32)

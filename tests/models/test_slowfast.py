@@ -65,19 +65,6 @@ def test_parameters_and_multiply_adds_are_pytorchvideos():
     assert cost(MODEL, tuple(options["input_shape"][2:])) == (options["parameters"], options["multiply_adds"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, options, millions",  # in PyTorchVideo's model zoo
-    [
-        ("slowfast_r50", {"alpha": 8, "lateral_kernel": 5}, 34.48),
-        ("slowfast_r101", {}, 62.83),
-        ("slowfast_r101_16x8", {}, 53.77),
-    ],
-)
-def test_parameters_are_the_published_ones(name, options, millions):
-    assert round(parameters(build(name, 400, **options)) / 1e6, 2) == millions
-
-
 def test_the_slow_pathway_sees_the_frames_that_each_project_picks():
     options = case_of(NAME)
     assert SlowFast()._picked(16).tolist() == options["slow_frames"] == [0, 5, 10, 15]
@@ -90,6 +77,7 @@ def trunk_of(model):
     return {kind: tree["trunk"] for kind, tree in drawn(model).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast_first", [False, True])
 def test_the_joined_blocks_mean_is_the_means_of_both_pathways_side_by_side(fast_first, rng):
     model = tiny("mmaction2_slowfast_r50" if fast_first else "slowfast_r50")

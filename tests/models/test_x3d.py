@@ -67,6 +67,7 @@ def test_a_broken_network_is_noticed(mutate, monkeypatch):
         check_stages(NAME, stages(NAME, MODEL, {"stage1": PLACES["stage1"]}))
 
 
+@pytest.mark.slow
 def test_squeezing_in_other_blocks_or_to_other_widths_is_noticed_by_the_tensors(monkeypatch):
     given = tensors(case_of(NAME))
     monkeypatch.setattr(X3D, "_squeezed", lambda self, block, inner: rounded(inner / 16) if block % 2 else 0)
@@ -80,11 +81,6 @@ def test_squeezing_in_other_blocks_or_to_other_widths_is_noticed_by_the_tensors(
 def test_parameters_and_multiply_adds_are_pytorchvideos():
     options = case_of(NAME)
     assert cost(MODEL, tuple(options["input_shape"][2:])) == (options["parameters"], options["multiply_adds"])
-
-
-@pytest.mark.slow
-def test_the_large_ones_parameters_are_the_papers():
-    assert round(parameters(build("x3d_l", 400)) / 1e6, 1) in (6.1, 6.2)
 
 
 def test_widths_are_rounded_as_in_the_papers_code():
@@ -104,6 +100,7 @@ def test_every_other_block_is_squeezed():
     assert ["se" in params[f"pathway0-stage1-block{b}"]["residual"] for b in range(4)] == [True, False, True, False]
 
 
+@pytest.mark.slow
 def test_a_block_can_start_as_its_shortcut():
     x = np.random.default_rng(0).standard_normal((1, 2, 4, 4, 8), np.float32)
     for zero_init in (False, True):

@@ -5,6 +5,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from siblings import tiny
 from trunks import draw_variables
 
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
@@ -45,6 +46,19 @@ def test_the_network_is_the_sources_with_a_head_of_ones_own():
     model = make_model(configured(dropout=0.3), 7, source())
     assert model.trunk == source().model.trunk and (model.mean, model.std) == tuple(KINETICS.values())
     assert model.heads == (Head(7, pool=(1, 1, 1), dropout=0.3),)
+
+
+@pytest.mark.slow
+def test_a_hidden_layer_of_the_head_is_the_sources_whatever_the_classes():
+    theirs = tiny("x3d_s")
+    there = TrainedNetwork(theirs, draw_variables(theirs), NAMES, CLIP)
+    model = make_model(Config(model=ModelConfig(pool=(0, 0, 0)), finetune=FinetuneConfig(source="there")), 7, there)
+    assert model.heads == (Head(7, hidden=2048),) and model.trunk == theirs.trunk
+    loaded, _ = take_over(draw_variables(model, seed=1), model, tuple("abcdefg"), there)
+    found, head = loaded["params"]["heads_0"], there.variables["params"]["heads_0"]
+    assert equal(found["hidden"], head["hidden"]) and found["kernel"].shape == (2048, 7)
+    with pytest.raises(ValueError, match=r"holds another network .*: X3D there and SlowFast here"):
+        make_model(configured(name="slowfast_r50"), 7, there)
 
 
 def test_saying_what_the_source_says_is_allowed():

@@ -54,6 +54,18 @@ def test_a_classyvision_checkpoint_gives_the_references_answers(out):
 
 
 @pytest.mark.slow
+def test_pytorchvideos_weights_bring_its_pixels(out, tmp_path):
+    options, source = case_of("ptv_x3d_s"), tmp_path / "x3d_s.safetensors"
+    save_file(tensors(options), source)
+    lines = convert(source, out, frames=13, crop=160, stride=6)
+    assert lines[0] == f"{source}: pytorchvideo's names, network x3d_xs or x3d_s or x3d_m, which alone fits them"
+    loaded = r3d_jax.load(out)
+    assert loaded.model == build("x3d_s", 400, average="probabilities", mean=(0.45,) * 3, std=(0.225,) * 3)
+    assert (loaded.clip.shape, loaded.clip.stride, loaded.clip.test_size) == ((13, 160, 160, 3), 6, 256)
+    assert set(load_file(out)) == set(options["shapes"])
+
+
+@pytest.mark.slow
 def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
     options, source = case_of("torchvision_mc3_18"), tmp_path / "mc3_18.safetensors"
     save_file(tensors(options), source)

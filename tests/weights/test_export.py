@@ -121,6 +121,12 @@ def test_every_kind_of_network_can_be_exported(name, tmp_path, rng, monkeypatch)
     close(program.call(weights, clips), expected)
 
 
+@pytest.mark.slow
+def test_a_network_that_averages_probabilities_can_be_exported(tmp_path):
+    lines = export(network_of("r3d_18", pool=(1, 1, 1), average="probabilities", **TINY), tmp_path / "network.npz")
+    assert float(re.search(r"within (\S+) of the largest", lines[1])[1]) < 1e-5
+
+
 def test_nothing_is_overwritten(exported, tmp_path):
     network, path, _ = exported
     with pytest.raises(InputError, match=r"tiny.npz is there already"):

@@ -57,6 +57,23 @@ def test_a_network_is_told_by_the_shapes_of_its_weights(name, naming):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, naming, found",
+    [
+        ("slowfast_r101_16x8", "pytorchvideo", "slowfast_r101_16x8"),
+        ("slowfast_r50", "pyslowfast", "slowfast_r50"),
+        ("mmaction2_slowfast_r50", "mmaction2", "mmaction2_slowfast_r50"),
+        ("x3d_s", "pytorchvideo", "x3d_xs or x3d_s or x3d_m"),
+    ],
+)
+def test_so_is_one_of_another_kind(name, naming, found):
+    model = build(name, 7)
+    network, words = recognise(of_shapes(model, naming), naming, "", None)
+    assert network.trunk == model.trunk and words == f"network {found}, which alone fits them"
+    assert network.heads == (model.heads[0].clone(average="probabilities"),)
+
+
+@pytest.mark.slow
 def test_an_image_network_is_told_by_its_flat_kernels():
     flat = {
         name: value[:, :, 0] if value.ndim == 5 else value
