@@ -4,6 +4,7 @@ from functools import partial
 
 import flax.linen as nn
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
@@ -82,6 +83,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         *,
         train: bool = False,
         names: tuple[str, ...] = (),
+        frozen: str = "",
         remat: tuple[int, ...] = (),
         offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
@@ -92,6 +94,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
           x: normalised clips; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
           names: of the blocks; none: the last one.
+          frozen: name of the last block that stays as in testing and gets no gradient, with all before it; empty: none.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
           axis_name: mapped axis over which a batch's statistics are shared.
@@ -112,8 +115,11 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
             )
         highest = max(every.index(name) for name in names)
         outputs = {}
-        for name, step in self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)[: highest + 1]:
-            x = step(x)
+        count = every.index(frozen) + 1 if frozen else 0
+        kept = self._steps(partial(BatchNorm, train=False), remat)[:count]
+        trained = self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)[count:]
+        for i, (name, step) in enumerate([*kept, *trained][: highest + 1]):
+            x = step(x) if i >= count else lax.stop_gradient(step(x))
             if offsets and name in offsets:
                 x = x + offsets[name]
             if name in names:
