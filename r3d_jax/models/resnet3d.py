@@ -106,7 +106,8 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         x = self._as_clips(x)
         every = self.block_names()
         names = names or every[-1:]
-        if unknown := [name for name in names if name not in every]:
+        asked = (*names, frozen) if frozen else names
+        if unknown := [name for name in asked if name not in every]:
             raise InputError(f"no block {', '.join(map(repr, unknown))} in this trunk; its blocks: {', '.join(every)}")
         if unknown := [stage for stage in remat if not 1 <= stage <= len(self.blocks)]:
             raise InputError(

@@ -1,9 +1,13 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import abstract_variables, build
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.training.optim import factors_of_blocks, multistep, not_batch_norm, sgd
 
 
@@ -122,3 +126,19 @@ def test_the_state_is_the_same_with_factors_and_without():
     params = {"trunk": {"stem": {"kernel": jnp.ones(1)}}, "heads_0": {"kernel": jnp.ones(1)}}
     states = [sgd(0.1, block_factors=factors).init(params) for factors in (None, {"stem": 0.5})]
     assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+
+
+FIRST = {type(trunk): name for name, trunk in reversed(PRESETS.items())}  # network of each kind of trunk
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIRST.values())
+def test_every_trunk_can_be_frozen_up_to_its_stem_and_each_parameter_belongs_to_a_block(name):
+    model = build(name, 3)
+    variables = abstract_variables(model)
+    tx = sgd(0.1, block_factors=factors_of_blocks(model.trunk.block_names(), layer_decay=0.5, freeze_until="stem"))
+    params = variables["params"]
+    updates, _ = jax.eval_shape(tx.update, params, jax.eval_shape(tx.init, params), params)
+    assert jax.tree.structure(updates) == jax.tree.structure(params)
+    options = {"train": True, "freeze_until": "stem", "mutable": ["batch_stats"]}
+    jax.eval_shape(partial(model.apply, **options), variables, jnp.zeros((1, 32, 64, 64, 3)))
