@@ -1,5 +1,6 @@
 """The optimiser: SGD with PyTorch's semantics as an optax chain, and the multistep learning rate."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -74,7 +75,8 @@ def factors_of_blocks(
     """What `sgd` multiplies the learning rate of each block by: less the further it is from the head.
 
     The factor is layer_decay ** depth: depth 1 is the last block, 2 the one before it, and so on to the stem; heads are
-    at depth 0 (BEiT's fine-tuning, arXiv:2106.08254). Frozen blocks have 0.
+    at depth 0 (BEiT's fine-tuning, arXiv:2106.08254). Blocks whose names differ in their pathway alone run side by side
+    and are of one depth. Frozen blocks have 0.
 
     Args:
       blocks: the names of all, in the order in which they run.
@@ -89,7 +91,9 @@ def factors_of_blocks(
     if layer_decay == 1 and not freeze_until:
         return None
     frozen = blocks.index(last_of(blocks, freeze_until)) + 1 if freeze_until else 0
-    depths = range(len(blocks), 0, -1)
+    levels = [re.sub(r"path(way)?\d", "path", block) for block in blocks]
+    rising = list(dict.fromkeys(levels))
+    depths = [len(rising) - rising.index(level) for level in levels]
     return {block: 0.0 if i < frozen else layer_decay**depth for i, (block, depth) in enumerate(zip(blocks, depths))}
 
 

@@ -79,6 +79,11 @@ def test_the_learning_rate_decays_from_block_to_block_below_the_head():
     frozen = factors_of_blocks(BLOCKS, layer_decay=0.5, freeze_until="stage1-block1")
     assert frozen == dict(zip(BLOCKS, (0, 0, 0.25, 0.5)))
     assert factors_of_blocks(BLOCKS, freeze_until="stage1") == dict.fromkeys(BLOCKS, 0)
+    side_by_side = [f"{part}-path{p}" for part in ("stem", "neck") for p in (0, 1)]
+    side_by_side += [f"pathway{p}-stage1-block{b}" for p in (0, 1) for b in (0, 1)]
+    found = factors_of_blocks([*side_by_side, "joined"], layer_decay=0.5)
+    depths = (5, 5, 4, 4, 3, 2, 3, 2, 1)
+    assert list(found.values()) == [0.5**depth for depth in depths]
     with pytest.raises(
         InputError, match=r"no stage and no block 'stage2' .*its stages: stem, stage1; its blocks: stem, "
     ):
