@@ -70,6 +70,7 @@ class FinetuneConfig:
     source: str = setting("", "a run's folder, or a converted or exported network")
     checkpoint: str = setting("last", "of a run", choices=("last", "best"))
     freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
+    freeze_until: str = setting("", "keep those up to a stage or a block, such as stem, stage2 or a block's name")
     trunk_factor: float = setting(1.0, "of the learning rate, for the trunk", low=0)
 
 
@@ -93,6 +94,8 @@ class OptimConfig:
     nesterov: bool = setting(False, "Nesterov's momentum")
     weight_decay: float = setting(1e-4, "of all parameters but batch norm's", low=0)
     decay_batch_norm: bool = setting(False, "weight decay on batch norm's scale and bias too")
+    layer_decay: float = setting(1.0, "factor of the learning rate from one block to the one below it, heads at 1; 1: "
+                                      "one rate for all", low=0, high=1)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -126,10 +129,14 @@ class EvalConfig:
 
 @dataclass(slots=True)
 class Config:
-    """All settings of one run, in sections."""
+    """All settings of one run, in sections.
+
+    A configuration file may set `clip` to None, which stands for the clip of `finetune.source` with what the command
+    line names of it changed; a run has it as settings again.
+    """
 
     data: DataConfig = field(default_factory=DataConfig)
-    clip: ClipSpec = field(default_factory=ClipSpec)
+    clip: ClipSpec | None = field(default_factory=ClipSpec)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
@@ -177,11 +184,15 @@ RULES = (
      "`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0"),
     (lambda c: not c.finetune.freeze_trunk or c.finetune.source,
      "`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`"),
+    (lambda c: not c.finetune.freeze_until or c.finetune.source,
+     "`finetune.freeze_until` (={c.finetune.freeze_until}) would keep random blocks; set `finetune.source`"),
 )  # fmt: skip
 
 
 def check(config: Config, devices: int, processes: int = 1) -> None:
     """Raises InputError for the first setting that cannot work on `devices` devices of so many `processes`."""
+    if config.clip is None:
+        raise InputError("`clip` (=None) stands for that of `finetune.source`; set it to `load(source).clip`")
     sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
     for name, section in sections.items():
         check_settings(section, name)
@@ -212,7 +223,7 @@ def changed(before: Config, now: Config) -> dict[str, tuple[object, object]]:
 def check_field(name: str) -> None:
     """Raises InputError unless `name` is a "section.field" of Config."""
     section, _, wanted = name.partition(".")
-    sections = {known.name: known.type for known in dataclasses.fields(Config)}
+    sections = {known.name: known.default_factory for known in dataclasses.fields(Config)}
     if section not in sections:
         raise InputError(f"no config section {section!r}; there are {', '.join(sections)}")
     fields = [known.name for known in dataclasses.fields(sections[section])]

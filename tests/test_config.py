@@ -26,7 +26,7 @@ def test_the_defaults_are_sound_and_flatten_to_their_names():
 
 def test_every_setting_has_a_meaning():
     for section in dataclasses.fields(Config):
-        for field in dataclasses.fields(section.type):
+        for field in dataclasses.fields(section.default_factory):
             assert len(field.metadata["meaning"]) > 5, (section.name, field.name)
 
 
@@ -79,6 +79,9 @@ def test_every_setting_has_a_meaning():
         ("model.planes", -1, "`model.planes` (=-1) must be at least 0"),
         ("finetune.trunk_factor", -0.5, "`finetune.trunk_factor` (=-0.5) must be at least 0"),
         ("finetune.freeze_trunk", True, "would keep a random trunk; set `finetune.source`"),
+        ("finetune.freeze_until", "stem", "(=stem) would keep random blocks; set `finetune.source`"),
+        ("optim.layer_decay", -0.5, "`optim.layer_decay` (=-0.5) must be at least 0"),
+        ("optim.layer_decay", 1.5, "`optim.layer_decay` (=1.5) must be at most 1"),
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
         ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),
@@ -90,6 +93,11 @@ def test_what_cannot_work_is_refused_with_the_value(name, value, message):
     with pytest.raises(InputError) as error:
         check(changed(name, value), 2)
     assert message in str(error.value)
+
+
+def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
+    with pytest.raises(InputError, match=r"`clip` .=None. stands for that of `finetune.source`; set it to `load"):
+        check(Config(clip=None), 1)
 
 
 def test_nesterov_needs_a_momentum():
@@ -104,6 +112,15 @@ def test_crops_fit_and_mixing_takes_pairs():
     config.clip.test_size = 100
     with pytest.raises(InputError, match=r"`clip.crop` .=112. must be at most `clip.test_size` .=100., from which ten"):
         check(config, 1)
+    config = changed("clip.test_crop", 112)
+    check(config, 1)
+    config.clip.crops = 3
+    with pytest.raises(
+        InputError, match=r"`clip.test_crop` .=112. is for one crop, and `clip.crops` is 3; set it to 0"
+    ):
+        check(config, 1)
+    with pytest.raises(InputError, match=r"`clip.test_crop` .=130. must be at most `clip.test_size` .=128., the short"):
+        check(changed("clip.test_crop", 130), 1)
     config = changed("augment.cutmix", 1.0)
     config.train.batch_size = 7
     with pytest.raises(InputError, match=r"`train.batch_size` .=7. must be even: .*mix pairs of clips"):
@@ -127,5 +144,6 @@ def test_unknown_names_are_answered_with_the_known_ones():
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.py")), ids=lambda file: file.stem)
 def test_every_configuration_of_the_project_passes(file):
     config = runpy.run_path(str(file))["get_config"]()
+    config.clip = config.clip or ClipSpec()  # the clip of a network that is yet to be named
     check(config, 1)
     assert file.read_text().startswith(f'"""python main.py --config configs/{file.name}')

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from pages import IDS, PAGES, ROOT, blocks, calls, run_blocks, run_shown, settle
+from untrained import make_network
 
 import r3d_jax
 from r3d_jax.cli.main import COMMANDS
@@ -33,7 +34,8 @@ def here(data_dir, demo_videos, tmp_path, monkeypatch):
 
 
 @every_page
-def test_commands_have_the_flags_and_settings_that_they_are_given(page, tmp_path):
+def test_commands_have_the_flags_and_settings_that_they_are_given(page, tmp_path, monkeypatch):
+    monkeypatch.setattr("r3d_jax.cli.settings.load", lambda *_: make_network())  # of which the pages have but names
     for command, arguments in calls(page):
         parser = parser_of(command)
         if command != "train":

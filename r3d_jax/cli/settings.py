@@ -3,13 +3,15 @@
 import re
 import runpy
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from absl import flags
 from ml_collections import config_flags
 
-from r3d_jax.config import Config, check_field
+from r3d_jax.config import ClipSpec, Config, check_field
 from r3d_jax.errors import InputError
+from r3d_jax.weights.load import load
 from r3d_jax.weights.run import CONFIG, read_clip, read_config, saved_by_script
 
 PLACES = ("source", "splits", "data_dir")  # where a run's videos are, which its folder knows
@@ -19,7 +21,8 @@ def configure(file: Path | None, workdir: Path | None, settings: list[str], mode
     """The run's folder, and the configuration that its files and the command line amount to.
 
     The configuration is the file's. Where there is no file, and where an existing run is evaluated, it is the run's
-    own: the file may have changed since. What the command line names comes on top.
+    own: the file may have changed since. Where the file leaves its clip to the source, and where a network that has no
+    run here is evaluated, the clip is that of `finetune.source`. What the command line names comes on top.
 
     Args:
       file: Python file with a `get_config()`, as in configs/; None: the configuration of the run in `workdir`.
@@ -48,7 +51,21 @@ def configure(file: Path | None, workdir: Path | None, settings: list[str], mode
         config = read_config(workdir)
     elif exists:
         _take_places(config, read_config(workdir))
+    if config.clip is None and exists:
+        config.clip = read_clip(workdir)  # the source may be gone
+    elif config.clip is None or (mode == "evaluate" and not exists):
+        config.clip = _clip_of_source(config, overrides)
     return workdir, _override(config, overrides)
+
+
+def _clip_of_source(config, overrides):
+    """The clip of the network that the settings name as their source; without one, the file's own."""
+    finetune = _override(replace(config, clip=config.clip or ClipSpec()), overrides).finetune
+    if finetune.source:
+        return load(finetune.source, finetune.checkpoint).clip
+    if config.clip is None:
+        raise InputError("the configuration leaves its clip to the network that it fine-tunes; set `finetune.source`")
+    return config.clip
 
 
 def _take_places(config, there):

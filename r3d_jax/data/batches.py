@@ -155,7 +155,7 @@ def eval_batches(
     chosen = spread_over_classes(videos.index["label"], rows, count, seed) if count else rows
     process, processes = shard
     local = batch_size // processes
-    groups = grouped_by_size(videos, chosen, batch_size, clip.test_size if clip.crops == 1 else None)
+    groups = grouped_by_size(videos, chosen, batch_size, None if cutter(clip) else clip.test_size)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
@@ -224,7 +224,7 @@ def _read_or_black(videos, row, clip):
     except FAILURES as error:
         size = short_edge_size(int(videos.index["height"][row]), int(videos.index["width"][row]), clip.test_size)
         black = np.zeros((clip.views, clip.frames, *size, 3), np.uint8)
-        return crops_of(black, cutter(clip.crops, clip.crop)), str(error) or type(error).__name__
+        return crops_of(black, cutter(clip)), str(error) or type(error).__name__
 
 
 def _checked_rows(videos, split, fold, clip, batch_size, shard):

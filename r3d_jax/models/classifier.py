@@ -1,12 +1,12 @@
 """A trunk with heads on its blocks: the whole network, built by name, and its fresh variables."""
 
+import re
 from dataclasses import fields
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
@@ -42,7 +42,7 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         clips: Clips | Images,
         *,
         train: bool = False,
-        freeze_trunk: bool = False,
+        freeze_until: str = "",
         remat: tuple[int, ...] = (),
         axis_name: str | None = None,
     ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
@@ -51,7 +51,8 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         Args:
           clips: normalised, as `normalise` does it; images are clips of one frame.
           train: batch norm uses and updates the batch's statistics; heads drop features.
-          freeze_trunk: in training, the trunk stays as in testing and gets no gradient.
+          freeze_until: in training, the trunk stays as in testing and gets no gradient up to this stage or block, which
+            `last_of` takes; empty: all of it is trained.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           axis_name: mapped axis over which a batch's statistics are shared.
 
@@ -64,13 +65,11 @@ class Classifier(nn.Module, metaclass=OwnHelp):
             raise InputError(
                 f"a network needs heads, each with its own `unique_id`; these are {', '.join(ids) or 'none'}"
             )
-        last = self.trunk.block_names()[-1]
-        names = tuple(head.block or last for head in self.heads)
-        trained = train and not freeze_trunk
+        blocks = self.trunk.block_names()
+        names = tuple(head.block or blocks[-1] for head in self.heads)
+        options = {"frozen": last_of(blocks, freeze_until)} if train and freeze_until else {}
         wanted = tuple(dict.fromkeys(names))
-        features = self.trunk(clips, train=trained, names=wanted, remat=remat, axis_name=axis_name)
-        if freeze_trunk:
-            features = lax.stop_gradient(features)
+        features = self.trunk(clips, train=train, names=wanted, remat=remat, axis_name=axis_name, **options)
         logits = tuple(head(features[name], train=train) for head, name in zip(self.heads, names))
         return logits[0] if len(logits) == 1 else logits
 
@@ -124,6 +123,27 @@ def build(
     stages = len(trunk.get("blocks", known["blocks"]))
     lower = {option: known[option][:stages] for option in STAGED if option in known}
     return Classifier(PRESETS[name].clone(**lower | trunk), (head,), tuple(mean), tuple(std))
+
+
+def last_of(blocks: tuple[str, ...], part: str) -> str:
+    """The last block of a part of a trunk, which is called by its own name or by that of its stage.
+
+    For example, `last_of(trunk.block_names(), "stage2")` is "pathway0-stage2-block1" of an R3D-18.
+
+    Args:
+      blocks: the names of all, in the order in which they run.
+      part: one of them, or "stem", "stage1", "stage2" and so on.
+
+    Raises:
+      InputError: no block is called so, and no stage.
+    """
+    stages = {stage: block for block in blocks for stage in re.findall(r"stem|stage\d+", block)}
+    if part not in blocks and part not in stages:
+        raise InputError(
+            f"no stage and no block {part!r} in this trunk; its stages: {', '.join(stages)}; its blocks: "
+            f"{', '.join(blocks)}"
+        )
+    return part if part in blocks else stages[part]
 
 
 def options(module: nn.Module) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
         *,
         train: bool = False,
         names: tuple[str, ...] = (),
+        frozen: str = "",
         remat: tuple[int, ...] = (),
         offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
@@ -86,6 +87,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
           x: normalised clips of any length, best a multiple of `alpha`; an image is a clip of one frame.
           train: batch norm uses and updates the batch's statistics.
           names: of the blocks; none: the last one.
+          frozen: name of the last block that stays as in testing and gets no gradient, with all before it; empty: none.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
           axis_name: mapped axis over which a batch's statistics are shared.
@@ -94,8 +96,9 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
           InputError: an option, a name or a stage that does not exist; channels that do not come last.
         """
         self._check(remat)
-        steps = self._steps(partial(BatchNorm, train=train, axis_name=axis_name), remat)
-        return run(steps, x, names=names, offsets=offsets, planes=self.input_planes)
+        norm = partial(BatchNorm, axis_name=axis_name)
+        steps, kept = (self._steps(partial(norm, train=each), remat) for each in (train, False))
+        return run(steps, x, names=names, kept=kept, frozen=frozen, offsets=offsets, planes=self.input_planes)
 
     def _check(self, remat):
         kernels = ("temporal_kernels", "fast_temporal_kernels")

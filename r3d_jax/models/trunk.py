@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
@@ -23,6 +24,8 @@ def run(
     x: Clips | Images,
     *,
     names: tuple[str, ...] = (),
+    kept: list[Step] | None = None,
+    frozen: str = "",
     offsets: dict[str, Array] | None = None,
     planes: int,
 ) -> dict[str, Float[Array, "clip ..."]]:
@@ -32,6 +35,8 @@ def run(
       steps: of the trunk, in the order in which they run.
       x: normalised clips; an image is a clip of one frame.
       names: of the blocks; none: the last one.
+      kept: the steps as they are in testing.
+      frozen: name of the last step that is taken from `kept` and gets no gradient, with all before it; empty: none.
       offsets: {block: what is added to its output}.
       planes: channels that the clips must have.
 
@@ -40,12 +45,16 @@ def run(
     """
     every = tuple(name for name, *_ in steps)
     names = names or every[-1:]
-    if unknown := [name for name in names if name not in every]:
+    asked = (*names, frozen) if frozen else names
+    if unknown := [name for name in asked if name not in every]:
         raise InputError(f"no block {', '.join(map(repr, unknown))} in this trunk; its blocks: {', '.join(every)}")
     outputs = {CLIPS: _as_clips(x, planes)}
     before = CLIPS
-    for name, step, *read in steps[: max(map(every.index, names)) + 1]:
+    count = every.index(frozen) + 1 if frozen else 0
+    taken = [*(kept or ())[:count], *steps[count:]][: max(map(every.index, names)) + 1]
+    for i, (name, step, *read) in enumerate(taken):
         x = step(*(outputs[each] for each in read or (before,)))
+        x = lax.stop_gradient(x) if i < count else x
         outputs[name] = x + offsets[name] if offsets and name in offsets else x
         before = name
     return {name: outputs[name] for name in every if name in names}

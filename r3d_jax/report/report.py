@@ -24,13 +24,15 @@ from r3d_jax.training.from_config import eval_options, load_videos, make_eval_ba
 from r3d_jax.training.logs import say
 from r3d_jax.training.metrics import TOP
 from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CONFIG, NETWORK, read_clip, read_config, saved_by_script
+from r3d_jax.weights.run import CONFIG, NETWORK, read_config, saved_by_script
 
 MISTAKES, MAPPED = 12, 6  # videos that are shown
 # Settings on which it depends which videos are tested, and on what clips of them.
 DECIDING = tuple(f"data.{name}" for name in ("name", "source", "splits", "fold", "test_share", "group", "split_seed"))
 DECIDING += ("data.reencode", "data.key_every")
-DECIDING += tuple(f"clip.{name}" for name in ("frames", "stride", "frame_rate", "crop", "test_size", "views", "crops"))
+DECIDING += tuple(
+    f"clip.{name}" for name in ("frames", "stride", "frame_rate", "crop", "test_size", "test_crop", "views", "crops")
+)
 
 
 def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
@@ -53,7 +55,7 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
         raise InputError(f"a report is made in one process, and here are {jax.process_count()}; start it alone")
     source = _source(config, workdir)
     network = load(source, checkpoint if source == workdir else config.finetune.checkpoint)
-    for note in (notes := _differences(config, source)):
+    for note in (notes := _differences(config, source, network)):
         say(note)
     videos = load_videos(config)
     _check_classes(network, videos, config.data.name)
@@ -82,14 +84,14 @@ def _source(config, workdir):
     return workdir
 
 
-def _differences(config, run):
-    """A line for each setting that decides what is tested, and how, and differs from those that `run` has had."""
-    if not (run / CONFIG).exists():  # a converted network does not tell what it was trained on
-        return []
-    trained = replace(config, clip=read_clip(run)) if saved_by_script(run) else read_config(run)
+def _differences(config, source, network):
+    """A line for each setting that decides what is tested, and how, and differs from what the network has had."""
+    is_run = (source / CONFIG).exists()
+    known = is_run and not saved_by_script(source)
+    trained = read_config(source) if known else replace(config, clip=network.clip)
     changed = configs.changed(trained, config)
     return [
-        f"{name}: {before!r} in training, {now!r} now"
+        f"{name}: {before!r} {'in training' if is_run else 'of its own'}, {now!r} now"
         + ("; videos that it was trained on may be among those tested" if name.startswith("data.") else "")
         for name, (before, now) in changed.items()
         if name in DECIDING

@@ -62,12 +62,13 @@ def facts(config: Config, network: TrainedNetwork, videos: int, missing: int) ->
     """One line of HTML on what was tested on what: the network's size, the data set, the videos, their clips."""
     clip, first = config.clip, network.clip.frames
     crops = "" if clip.crops == 1 else f" of {clip.crops} crops each"
+    middle = f", the middle {clip.test_crop}" if clip.test_crop else ""
     parts = [
         f"{parameters(network.model):,} parameters",
         f"{len(network.class_names)} classes",
         f"{config.data.name} fold {config.data.fold}",
         f"{videos:,} test videos" + (f" ({missing:,} missing)" if missing else ""),
-        f"{clip.views} views{crops} of {clip.frames} frames, stride {clip.stride}, short edge {clip.test_size}",
+        f"{clip.views} views{crops} of {clip.frames} frames, stride {clip.stride}, short edge {clip.test_size}{middle}",
     ]
     if clip.frames != first:
         parts.append(f"trained on {first} frames")

@@ -21,7 +21,7 @@ from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import schedules
-from r3d_jax.training.optim import sgd
+from r3d_jax.training.optim import factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
 
@@ -104,8 +104,10 @@ def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Call
     return schedules.by_step(schedule, epochs * steps_per_epoch)
 
 
-def make_optimizer(config: Config, steps_per_epoch: int) -> tuple[optax.GradientTransformation, np.ndarray]:
-    """The configured SGD, and the learning rate of every step."""
+def make_optimizer(
+    config: Config, model: Classifier, steps_per_epoch: int
+) -> tuple[optax.GradientTransformation, np.ndarray]:
+    """The configured SGD for the parameters of `model`, and the learning rate of every step, which is that of heads."""
     optim, finetune, epochs = config.optim, config.finetune, config.train.epochs
     schedule = make_schedule(optim, epochs, steps_per_epoch)
     tx = sgd(
@@ -115,6 +117,9 @@ def make_optimizer(config: Config, steps_per_epoch: int) -> tuple[optax.Gradient
         weight_decay=optim.weight_decay,
         decay_batch_norm=optim.decay_batch_norm,
         trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
+        block_factors=factors_of_blocks(
+            model.trunk.block_names(), layer_decay=optim.layer_decay, freeze_until=finetune.freeze_until
+        ),
     )
     return tx, np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(epochs * steps_per_epoch)))
 
@@ -123,7 +128,8 @@ def train_options(config: Config) -> dict[str, Any]:
     """Further arguments of `train_step`."""
     names = ("seed", "sync_batch_norm", "micro_batches", "dtype")
     options = {name: getattr(config.train, name) for name in names}
-    return options | {"remat": tuple(config.train.remat), "freeze_trunk": config.finetune.freeze_trunk}
+    freezing = {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
+    return options | freezing | {"remat": tuple(config.train.remat)}
 
 
 def eval_options(config: Config) -> dict[str, Any]:
@@ -135,11 +141,12 @@ def check_model(config: Config, model: Classifier) -> None:
     """Refuses what does not suit the network's pool, before any data is fetched for it.
 
     Raises:
-      InputError: training or test clips that the network cannot take, or a stage to recompute that it does not have.
+      InputError: training or test clips that the network cannot take, or a stage to freeze or to recompute that it does
+        not have.
     """
-    clip, options = config.clip, train_options(config)
-    for size, train in ((clip.crop, True), (clip.test_size, False)):
+    clip, finetune = config.clip, config.finetune
+    for size, train in ((clip.crop, True), (clip.test_crop or clip.test_size, False)):
         clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, model.trunk.input_planes), jnp.float32)
         keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-        init = partial(model.init, train=train, freeze_trunk=options["freeze_trunk"], remat=options["remat"])
+        init = partial(model.init, train=train, freeze_until=finetune.freeze_until, remat=tuple(config.train.remat))
         jax.eval_shape(init, keys, clips)

@@ -1,10 +1,13 @@
 """What a run begins with: its network, and its variables, random or those of another network."""
 
+import dataclasses
+
 import jax
 
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, build, options
+from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.trained import TrainedNetwork
 
 
@@ -68,6 +71,16 @@ def take_over(
         f"reset: {'nothing' if same else head}",
         f"skipped: {', '.join(skipped) or 'nothing'}",
     ]
+
+
+def compare_clips(ours: ClipSpec, theirs: ClipSpec) -> str:
+    """A line that says which of the clip's settings are those of the network that a run begins with, and which not."""
+    here, there = dataclasses.asdict(ours), dataclasses.asdict(theirs)
+    taken = ", ".join(f"{name} {value}" for name, value in here.items() if value == there[name])
+    other = ", ".join(
+        f"{name} {there[name]} there and {value} here" for name, value in here.items() if value != there[name]
+    )
+    return f"clip as there: {taken or 'nothing'}; otherwise: {other or 'nothing'}"
 
 
 def _differences(ours, theirs):

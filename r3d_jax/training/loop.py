@@ -18,7 +18,7 @@ from r3d_jax.training import from_config, metrics_log
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.evaluation import describe, evaluate
 from r3d_jax.training.failures import Failures
-from r3d_jax.training.initialise import make_model, take_over
+from r3d_jax.training.initialise import compare_clips, make_model, take_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
 from r3d_jax.training.processes import agree, first_then_others, is_first
@@ -95,7 +95,7 @@ def _prepare(config, workdir, devices):
     test_set = from_config.make_eval_batches(config, videos, len(devices))
     for line in first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model)) or ():
         say(line)
-    tx, learning_rates = from_config.make_optimizer(config, len(train_set))
+    tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
     say(
         f"{config.data.name} fold {config.data.fold}: {train_set.num_videos} training and {test_set.num_videos} test "
         f"videos, {len(videos.class_names)} classes; {len(train_set)} steps an epoch on {len(devices)} "
@@ -116,7 +116,8 @@ def _initial_state(task, checkpoints):
     fresh = init_state(task.model, task.tx, seed=task.config.train.seed, clip=task.config.clip)
     if task.source:
         variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
-        say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines]))
+        seen = compare_clips(task.config.clip, task.source.clip)
+        say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
         fresh = fresh._replace(**variables)
     return replicate(fresh, task.devices)
 

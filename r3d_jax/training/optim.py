@@ -1,6 +1,7 @@
 """The optimiser: SGD with PyTorch's semantics as an optax chain, and the multistep learning rate."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import last_of
 
 
 def multistep(values: Sequence[float], *, milestones: Sequence[int], steps_per_epoch: int) -> Callable:
@@ -41,6 +43,7 @@ def sgd(
     weight_decay: float = 1e-4,
     decay_batch_norm: bool = False,
     trunk_factor: float = 1.0,
+    block_factors: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """SGD as PyTorch has it: g += weight_decay * w; v = momentum * v + g; w -= learning_rate * v.
 
@@ -51,14 +54,47 @@ def sgd(
       momentum: 0: none.
       weight_decay: of all parameters but batch norm's scale and bias, unless `decay_batch_norm`.
       trunk_factor: of the learning rate, for the parameters under "trunk"; 0 leaves them as they are.
+      block_factors: {block: a further factor for its parameters}, for every block of the trunk that has any, as
+        `factors_of_blocks` gives them; None: none.
+
+    Raises:
+      InputError: on the first update: a parameter of the trunk that belongs to no block of `block_factors`.
     """
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=None if decay_batch_norm else not_batch_norm),
         optax.trace(momentum, nesterov) if momentum else optax.identity(),
         # A number is a schedule too, so that the state of one can go on with the other.
         optax.scale_by_learning_rate(learning_rate if callable(learning_rate) else lambda _: learning_rate),
-        optax.identity() if trunk_factor == 1 else _scale_trunk(trunk_factor),
+        optax.identity() if trunk_factor == 1 and not block_factors else _scale_trunk(trunk_factor, block_factors),
     )
+
+
+def factors_of_blocks(
+    blocks: Sequence[str], *, layer_decay: float = 1.0, freeze_until: str = ""
+) -> dict[str, float] | None:
+    """What `sgd` multiplies the learning rate of each block by: less the further it is from the head.
+
+    The factor is layer_decay ** depth: depth 1 is the last block, 2 the one before it, and so on to the stem; heads are
+    at depth 0 (BEiT's fine-tuning, arXiv:2106.08254). Blocks whose names differ in their pathway alone run side by side
+    and are of one depth. Frozen blocks have 0.
+
+    Args:
+      blocks: the names of all, in the order in which they run.
+      freeze_until: stage or block, as `train_step` takes it; empty: none.
+
+    Returns:
+      {block: factor}, or None where all would be 1.
+
+    Raises:
+      InputError: no stage and no block is called `freeze_until`.
+    """
+    if layer_decay == 1 and not freeze_until:
+        return None
+    frozen = blocks.index(last_of(blocks, freeze_until)) + 1 if freeze_until else 0
+    levels = [re.sub(r"path(way)?\d", "path", block) for block in blocks]
+    rising = list(dict.fromkeys(levels))
+    depths = [len(rising) - rising.index(level) for level in levels]
+    return {block: 0.0 if i < frozen else layer_decay**depth for i, (block, depth) in enumerate(zip(blocks, depths))}
 
 
 def not_batch_norm(params: dict) -> dict:
@@ -68,8 +104,20 @@ def not_batch_norm(params: dict) -> dict:
     return {name: not_batch_norm(child) if isinstance(child, dict) else True for name, child in params.items()}
 
 
-def _scale_trunk(factor):
+def _scale_trunk(factor, block_factors):
+    def scaled(path, update):
+        own = block_factors[_block_of(path, block_factors)] if block_factors else 1.0
+        return factor * own * update
+
     def scale(updates, _):
-        return {**updates, "trunk": jax.tree.map(lambda update: factor * update, updates["trunk"])}
+        return {**updates, "trunk": jax.tree_util.tree_map_with_path(scaled, updates["trunk"])}
 
     return optax.stateless(scale)
+
+
+def _block_of(path, blocks):
+    """The block whose name is in a parameter's path: the longest, since `...-block1` is in `...-block10` too."""
+    name = "/".join(key.key for key in path)
+    if found := [block for block in blocks if block in name]:
+        return max(found, key=len)
+    raise InputError(f"the trunk's parameter {name} belongs to none of the blocks {', '.join(blocks)}")

@@ -15,7 +15,8 @@ class ClipSpec:
 
     A clip has `frames` frames, every `stride`-th of the video's. A training clip is a random one: its frames are
     resized so that their short edge is drawn from `train_sizes`, and a random square of edge `crop` is cut out. A test
-    video is shown as `views` evenly spaced clips of whole frames, the short edge at `test_size`. Sizes are in pixels.
+    video is shown as `views` evenly spaced clips of whole frames, the short edge at `test_size`, or of the `crops` that
+    are cut from them. Sizes are in pixels.
 
     Raises:
       InputError: a value is of another type or out of its range.
@@ -35,8 +36,12 @@ class ClipSpec:
     views: int = setting(10, "evenly spaced clips of a test video", low=1)
     crops: int = setting(
         1,
-        "crops of each view: 1: the whole frame, 3: squares along the long edge, 10: corners, middle, mirror images",
+        "crops of each view: 1: the whole frame or the middle, 3: squares along the long edge, 10: corners, middle, "
+        "mirror images",
         choices=(1, 3, 10),
+    )
+    test_crop: int = setting(
+        0, "pixels of the edge of the square in the middle that one crop is, in testing; 0: the whole frame", low=0
     )
 
     def __post_init__(self):
@@ -63,6 +68,15 @@ CLIP_RULES = (
     (
         lambda c: c.clip.crops != 10 or c.clip.crop <= c.clip.test_size,
         "`clip.crop` (={c.clip.crop}) must be at most `clip.test_size` (={c.clip.test_size}), from which ten are cut",
+    ),
+    (
+        lambda c: not c.clip.test_crop or c.clip.crops == 1,
+        "`clip.test_crop` (={c.clip.test_crop}) is for one crop, and `clip.crops` is {c.clip.crops}; set it to 0",
+    ),
+    (
+        lambda c: c.clip.test_crop <= c.clip.test_size,
+        "`clip.test_crop` (={c.clip.test_crop}) must be at most `clip.test_size` (={c.clip.test_size}), the short edge "
+        "of the frames that it is cut from",
     ),
 )
 

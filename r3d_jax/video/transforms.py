@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from r3d_jax.video.clips import ClipSpec
+
 
 class CropWindow(NamedTuple):
     """What a training clip shows of its frames: a square, cut out once they are resized.
@@ -74,6 +76,14 @@ def resize(
     return cv2.resize(frame.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def middle_crop(
+    frames: UInt8[np.ndarray, "*axes height width channel"], *, edge: int
+) -> UInt8[np.ndarray, "1 *axes edge edge channel"]:
+    """Cuts a square of `edge` pixels from the middle of frames; what is over, if odd, is one more below and right."""
+    height, width = frames.shape[-3:-1]
+    return _squares(frames, [((height - edge) // 2, (width - edge) // 2)], edge)
+
+
 def three_crops(
     frames: UInt8[np.ndarray, "*axes height width channel"],
 ) -> UInt8[np.ndarray, "3 *axes edge edge channel"]:
@@ -93,14 +103,14 @@ def ten_crops(
     return np.concatenate([five, five[..., ::-1, :]])
 
 
-def cutter(crops: int, edge: int) -> Callable | None:
-    """The function that cuts crops from frames, with the crops on a new first axis; None where frames stay whole.
+def cutter(clip: ClipSpec) -> Callable | None:
+    """The function that cuts a clip's test crops from frames, on a new first axis; None where frames stay whole.
 
-    Args:
-      crops: 1: the whole frame, 3: `three_crops`, 10: `ten_crops`.
-      edge: in pixels, of each of ten.
+    Returns:
+      `middle_crop`, `three_crops` or `ten_crops`, as `clip.crops` and `clip.test_crop` say.
     """
-    return {1: None, 3: three_crops, 10: partial(ten_crops, edge=edge)}[crops]
+    one = partial(middle_crop, edge=clip.test_crop) if clip.test_crop else None
+    return {1: one, 3: three_crops, 10: partial(ten_crops, edge=clip.crop)}[clip.crops]
 
 
 def as_pixels(frame: Float32[np.ndarray, "height width channel"]) -> UInt8[np.ndarray, "height width channel"]:

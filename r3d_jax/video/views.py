@@ -72,7 +72,7 @@ def read_views(video: Video, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view tim
     """
     shown = moments(video, clip.frame_rate)
     indices = shown[eval_clips(len(shown), views=clip.views, frames=clip.frames, stride=clip.stride)]
-    return crops_of(read_whole(*video, indices, size=clip.test_size), cutter(clip.crops, clip.crop))
+    return crops_of(read_whole(*video, indices, size=clip.test_size), cutter(clip))
 
 
 def read_clips(path: str | Path, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view time height width channel"]:

@@ -36,6 +36,7 @@ def to_facts(network: TrainedNetwork) -> dict[str, Any]:
         **{name: getattr(clip, name) for name in ("stride", "test_size", "frame_rate", "views", "crops")},
         "train_sizes": clip.train_sizes,
         "flip": clip.flip,
+        "test_crop": clip.test_crop,
     }
 
 
@@ -59,7 +60,7 @@ def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classi
         )
     frames, crop, *_ = facts["clip_shape"]
     usual = [max(crop, facts["test_size"])] * 2
-    known = {name: facts[name] for name in ("frame_rate", "views", "crops", "flip") if name in facts}
+    known = {name: facts[name] for name in ("frame_rate", "views", "crops", "flip", "test_crop") if name in facts}
     clip = ClipSpec(
         frames=frames,
         crop=crop,

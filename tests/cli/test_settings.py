@@ -8,7 +8,7 @@ import pytest
 from untrained import CLASSES, CLIP, make_network
 
 from r3d_jax.cli.settings import configure
-from r3d_jax.config import Config, DataConfig, TrainConfig, changed
+from r3d_jax.config import Config, DataConfig, TrainConfig, changed, check
 from r3d_jax.errors import InputError
 from r3d_jax.weights.run import claim, read_config
 
@@ -168,3 +168,47 @@ def test_a_run_that_a_script_has_saved_is_evaluated_on_its_clips_and_the_files_d
     assert (config.clip.frames, config.clip.views, config.train.epochs) == (5, 2, 9)
     with pytest.raises(InputError, match=r"was saved by a script: name the data with --config FILE"):
         configure(None, run, [], "evaluate")
+
+
+SOURCED = """
+from r3d_jax.config import *
+
+def get_config():
+    return Config(data=DataConfig(name="video_folder"), clip=None, train=TrainConfig(epochs=9))
+"""
+
+
+@pytest.fixture
+def sourced(file):
+    """A configuration that leaves its clip to the source."""
+    file.write_text(SOURCED)
+    return file
+
+
+@pytest.mark.parametrize("mode", ["train", "clips", "evaluate"])
+def test_a_clip_that_is_left_to_the_source_is_its_own_but_for_what_is_typed(sourced, source, tmp_path, mode):
+    named = [f"--config.finetune.source={source}"]
+    config = configure(sourced, tmp_path / "new", named, mode)[1]
+    assert config.clip == CLIP and (config.train.epochs, config.finetune.source) == (9, str(source))
+    typed = ["--config.clip.crop=12", "--config.clip.views", "5", "--config.train.epochs=2"]
+    config = configure(sourced, tmp_path / "new", named + typed, mode)[1]
+    assert config.clip == replace(CLIP, crop=12, views=5) and config.train.epochs == 2
+    check(config, 1)
+
+
+def test_a_run_that_has_begun_keeps_the_clip_that_it_took(sourced, run, tmp_path):
+    config = configure(sourced, run, [f"--config.finetune.source={tmp_path / 'gone'}"], "train")[1]
+    assert config.clip == CLIP and config.data.source == "there"
+
+
+def test_a_clip_that_is_left_to_no_source_is_refused(sourced, tmp_path):
+    with pytest.raises(InputError, match=r"leaves its clip to the network that it fine-tunes; set `finetune.source`"):
+        configure(sourced, tmp_path / "new", ["--config.clip.views=5"], "train")
+
+
+def test_a_network_without_a_run_is_tested_on_its_own_clips_whatever_the_file_says(file, source, tmp_path):
+    named = [f"--config.finetune.source={source}"]
+    assert configure(file, tmp_path / "new", named, "evaluate")[1].clip == CLIP
+    assert configure(file, tmp_path / "new", [*named, "--config.clip.crops=3"], "evaluate")[1].clip.crops == 3
+    assert configure(file, tmp_path / "new", named, "train")[1].clip == Config().clip
+    assert configure(file, tmp_path / "new", [], "evaluate")[1].clip == Config().clip

@@ -275,6 +275,20 @@ def test_crops_are_further_views_and_make_all_sizes_alike(videos):
 
 
 @pytest.mark.slow
+def test_the_middle_makes_all_sizes_alike(videos):
+    whole, middle = (eval_batches(videos, np.arange(10), replace(VIEWS, test_crop=edge)) for edge in (0, 20))
+    found, sizes = {}, {}
+    for batch in middle:
+        found[int(batch["row"][0])] = batch["clips"][0]
+    for batch in whole:
+        clips = batch["clips"][0]
+        top, left = ((size - 20) // 2 for size in clips.shape[2:4])
+        sizes[clips.shape] = found[int(batch["row"][0])]
+        np.testing.assert_array_equal(sizes[clips.shape], clips[:, :, top : top + 20, left : left + 20])
+    assert len(sizes) == 2 and {clips.shape for clips in found.values()} == {(3, 4, 20, 20, 3)}
+    assert len(eval_batches(videos, np.arange(10), replace(VIEWS, test_crop=20), batch_size=5)) == 2
+
+
 def test_real_videos_make_batches(ucf101_mini, data_dir):
     from r3d_jax.data.ucf101 import UCF101
 

@@ -9,6 +9,7 @@ from seeded import case, drawn
 from shapes import unchecked_shapes
 from trunks import SOON, TINY
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.models.resnet3d import ResNet3D
 
@@ -107,6 +108,8 @@ def test_residuals_can_start_at_zero(residual):
 def test_an_unknown_block_is_named_with_those_there_are():
     with pytest.raises(ValueError, match=r"no block 'stage9' .*pathway0-stage4-block1"):
         shapes(ResNet3D(), (4, 16, 16), ("stage9",))
+    with pytest.raises(InputError, match=r"no block 'stage8' .*pathway0-stage4-block1"):
+        jax.eval_shape(partial(ResNet3D().init, frozen="stage8"), jax.random.key(0), jnp.zeros((1, 4, 16, 16, 3)))
     with pytest.raises(ValueError, match="no stage 5 to compute again; there are 4"):
         jax.eval_shape(partial(ResNet3D().init, remat=(5,)), jax.random.key(0), jnp.zeros((1, 4, 16, 16, 3)))
 

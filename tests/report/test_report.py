@@ -20,6 +20,7 @@ from r3d_jax.report.report import report
 from r3d_jax.training.from_config import load_videos, make_eval_batches
 from r3d_jax.training.metrics_log import read
 from r3d_jax.training.steps import first_state
+from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.convert import convert
 from r3d_jax.weights.run import claim
@@ -192,18 +193,26 @@ def test_every_setting_that_decides_on_the_videos_is_told(there, setting, before
     told = (
         f"data.{setting}: {before!r} in training, {now!r} now; videos that it was trained on may be among those tested"
     )
-    assert module._differences(changed, run) == [told]
+    assert module._differences(changed, run, make_network()) == [told]
 
 
 def test_other_clips_are_told_and_what_changes_no_number_is_not(there):
     run, config = there
     seen = replace(config, clip=replace(config.clip, views=5, flip=0.0), eval=replace(config.eval, batch_size=4))
-    assert module._differences(seen, run) == ["clip.views: 3 in training, 5 now"]
+    assert module._differences(seen, run, make_network()) == ["clip.views: 3 in training, 5 now"]
 
 
 def test_of_a_run_that_a_script_has_saved_only_the_clips_are_known(there, tmp_path):
     _, config = there
     (tmp_path / "config.json").write_text(json.dumps({"clip": {"frames": 4, "crop": 16, "views": 9}}))
-    told = module._differences(replace(config, data=replace(config.data, fold=2)), tmp_path)
+    network = make_network()._replace(clip=ClipSpec(frames=4, crop=16, views=9))
+    told = module._differences(replace(config, data=replace(config.data, fold=2)), tmp_path, network)
     assert told == ["clip.test_size: 128 in training, 16 now", "clip.views: 9 in training, 3 now"]
-    assert module._differences(config, tmp_path / "tiny.safetensors") == []
+
+
+def test_of_a_converted_network_only_the_clips_are_known(there, tmp_path):
+    _, config = there
+    network, file = make_network(), tmp_path / "tiny.safetensors"
+    assert module._differences(config, file, network) == []
+    cut = replace(config, data=replace(config.data, fold=2), clip=replace(CLIP, test_crop=12))
+    assert module._differences(cut, file, network) == ["clip.test_crop: 0 of its own, 12 now"]

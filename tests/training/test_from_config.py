@@ -1,7 +1,12 @@
+import jax
+import numpy as np
 import pytest
+from trunks import TINY, draw_variables
 
-from r3d_jax.config import Config, DataConfig
-from r3d_jax.training.from_config import load_videos
+from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig
+from r3d_jax.errors import InputError
+from r3d_jax.models.classifier import build
+from r3d_jax.training.from_config import check_model, load_videos, make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -15,3 +20,27 @@ from r3d_jax.training.from_config import load_videos
 def test_each_data_set_says_itself_that_it_needs_a_source(name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_videos(Config(data=DataConfig(name=name, data_dir=str(tmp_path))))
+
+
+@pytest.mark.slow
+def test_the_learning_rate_of_a_block_is_what_freezing_and_decay_leave_of_it():
+    model = build("r3d_18", 3, **TINY)
+    optim = OptimConfig(learning_rates=(0.1,), milestones=(), momentum=0.0, weight_decay=0.0, layer_decay=0.5)
+    config = Config(optim=optim, finetune=FinetuneConfig(source="there", freeze_until="stem", trunk_factor=0.4))
+    params = draw_variables(model)["params"]
+    tx, learning_rates = make_optimizer(config, model, 2)
+    updates, _ = tx.update(jax.tree.map(np.ones_like, params), tx.init(params), params)
+    trunk, last = updates.pop("trunk"), {"heads_0": -0.1, "pathway0-stage2-block0": -0.02}
+    expected = last | {"pathway0-stage1-block0": -0.01, "stem-path0": 0.0}
+    for name, tree in (updates | trunk).items():
+        for leaf in jax.tree.leaves(tree):
+            np.testing.assert_allclose(leaf, expected[name], rtol=1e-6)
+    assert set(learning_rates.tolist()) == {np.float32(0.1)}
+
+
+def test_a_part_to_freeze_that_the_network_does_not_have_is_refused_before_any_data_is_fetched():
+    config = Config(finetune=FinetuneConfig(source="there", freeze_until="layer1"))
+    with pytest.raises(
+        InputError, match=r"no stage and no block 'layer1' in this trunk; its stages: stem, stage1, stage2"
+    ):
+        check_model(config, build("r3d_18", 3, **TINY))

@@ -1,5 +1,6 @@
 """What a run begins with."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -11,7 +12,7 @@ from trunks import draw_variables
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
 from r3d_jax.models.classifier import build
 from r3d_jax.models.head import Head
-from r3d_jax.training.initialise import make_model, take_over
+from r3d_jax.training.initialise import compare_clips, make_model, take_over
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.trained import TrainedNetwork
 
@@ -116,3 +117,12 @@ def test_a_head_at_another_block_is_skipped():
     _, lines = take_over(fresh, model, NAMES, there)
     assert lines[1] == "reset: the head (3 classes at pathway0-stage3-block0)"
     assert lines[2] == "skipped: default_head at pathway0-stage4-block0 (3 classes)"
+
+
+def test_what_is_seen_as_there_and_what_otherwise_is_one_line():
+    line = compare_clips(replace(CLIP, crop=24, train_sizes=(24, 30)), CLIP)
+    assert line.startswith(
+        "clip as there: frames 4, stride 1, frame_rate 0.0, flip 0.5, test_size 16, views 10, crops 1"
+    )
+    assert line.endswith("; otherwise: train_sizes (16, 16) there and (24, 30) here, crop 16 there and 24 here")
+    assert compare_clips(CLIP, CLIP).endswith("; otherwise: nothing")

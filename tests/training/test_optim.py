@@ -1,10 +1,14 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from r3d_jax.errors import InputError
-from r3d_jax.training.optim import multistep, not_batch_norm, sgd
+from r3d_jax.models.classifier import abstract_variables, build
+from r3d_jax.models.presets import PRESETS
+from r3d_jax.training.optim import factors_of_blocks, multistep, not_batch_norm, sgd
 
 
 def test_multistep_changes_at_the_milestones_epochs():
@@ -64,3 +68,82 @@ def test_batch_norm_is_not_decayed_unless_asked():
         tx = sgd(lambda _: 1.0, momentum=0.0, nesterov=False, weight_decay=0.5, decay_batch_norm=decays)
         updates, _ = tx.update(zero, tx.init(params), params)
         assert updates["trunk"]["bn1"]["scale"][0] == expected and updates["heads_0"]["bias"][0] == -0.5
+
+
+BLOCKS = ("stem", "stage1-block1", "stage1-block10", "stage1-block10-bn")
+
+
+def test_the_learning_rate_decays_from_block_to_block_below_the_head():
+    assert factors_of_blocks(BLOCKS) is None
+    assert factors_of_blocks(BLOCKS, layer_decay=0.5) == dict(zip(BLOCKS, (0.0625, 0.125, 0.25, 0.5)))
+    frozen = factors_of_blocks(BLOCKS, layer_decay=0.5, freeze_until="stage1-block1")
+    assert frozen == dict(zip(BLOCKS, (0, 0, 0.25, 0.5)))
+    assert factors_of_blocks(BLOCKS, freeze_until="stage1") == dict.fromkeys(BLOCKS, 0)
+    side_by_side = [f"{part}-path{p}" for part in ("stem", "neck") for p in (0, 1)]
+    side_by_side += [f"pathway{p}-stage1-block{b}" for p in (0, 1) for b in (0, 1)]
+    found = factors_of_blocks([*side_by_side, "joined"], layer_decay=0.5)
+    depths = (5, 5, 4, 4, 3, 2, 3, 2, 1)
+    assert list(found.values()) == [0.5**depth for depth in depths]
+    with pytest.raises(
+        InputError, match=r"no stage and no block 'stage2' .*its stages: stem, stage1; its blocks: stem, "
+    ):
+        factors_of_blocks(BLOCKS, freeze_until="stage2")
+
+
+def test_three_steps_of_each_block_are_those_of_its_own_learning_rate():
+    """v = momentum v + (g + decay w); w -= rate factor v, worked out by hand for each block."""
+    leaves = ("stem/conv/kernel", "slow/stage1-block1/kernel", "stage1-block10/kernel", "stage1-block10-bn/scale")
+    ones = {"kernel": jnp.ones(1)}
+    trunk = {"stem": {"conv": ones}, "slow": {"stage1-block1": ones}, "stage1-block10": ones}
+    trunk |= {"stage1-block10-bn": {"scale": jnp.ones(1)}}
+    params = {"trunk": trunk, "heads_0": ones}
+    factors = factors_of_blocks(BLOCKS, layer_decay=0.5, freeze_until="stem")
+    tx = sgd(0.1, momentum=0.9, weight_decay=0.5, trunk_factor=0.5, block_factors=factors)
+    state = tx.init(params)
+    for _ in range(3):
+        updates, state = tx.update(jax.tree.map(jnp.ones_like, params), state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+
+    def by_hand(factor, decay):
+        w, v = 1.0, 0.0
+        for _ in range(3):
+            v = 0.9 * v + 1 + decay * w
+            w -= 0.1 * factor * v
+        return w
+
+    found = {"/".join(key.key for key in path): float(x[0]) for path, x in jax.tree_util.tree_leaves_with_path(params)}
+    expected = [by_hand(factor, decay) for factor, decay in ((0, 0.5), (0.0625, 0.5), (0.125, 0.5), (0.25, 0))]
+    assert found.pop("heads_0/kernel") == pytest.approx(by_hand(1, 0.5), rel=1e-6)
+    assert found == pytest.approx({f"trunk/{name}": w for name, w in zip(leaves, expected)}, rel=1e-6)
+    assert found["trunk/stem/conv/kernel"] == 1
+
+
+def test_a_parameter_that_belongs_to_no_block_is_refused():
+    params = {"trunk": {"neck": {"kernel": jnp.ones(1)}}}
+    tx = sgd(0.1, block_factors=factors_of_blocks(BLOCKS, layer_decay=0.5))
+    with pytest.raises(
+        InputError, match="the trunk's parameter neck/kernel belongs to none of the blocks stem, stage1-"
+    ):
+        tx.update(params, tx.init(params), params)
+
+
+def test_the_state_is_the_same_with_factors_and_without():
+    params = {"trunk": {"stem": {"kernel": jnp.ones(1)}}, "heads_0": {"kernel": jnp.ones(1)}}
+    states = [sgd(0.1, block_factors=factors).init(params) for factors in (None, {"stem": 0.5})]
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+
+
+FIRST = {type(trunk): name for name, trunk in reversed(PRESETS.items())}  # network of each kind of trunk
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIRST.values())
+def test_every_trunk_can_be_frozen_up_to_its_stem_and_each_parameter_belongs_to_a_block(name):
+    model = build(name, 3)
+    variables = abstract_variables(model)
+    tx = sgd(0.1, block_factors=factors_of_blocks(model.trunk.block_names(), layer_decay=0.5, freeze_until="stem"))
+    params = variables["params"]
+    updates, _ = jax.eval_shape(tx.update, params, jax.eval_shape(tx.init, params), params)
+    assert jax.tree.structure(updates) == jax.tree.structure(params)
+    options = {"train": True, "freeze_until": "stem", "mutable": ["batch_stats"]}
+    jax.eval_shape(partial(model.apply, **options), variables, jnp.zeros((1, 32, 64, 64, 3)))

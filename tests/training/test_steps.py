@@ -1,16 +1,18 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from seeded import case, clips, model, weights
-from trunks import ONE, SOON
+from trunks import ONE, SOON, TINY, draw_variables
 
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.training import steps
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
-from r3d_jax.training.optim import sgd
+from r3d_jax.training.optim import factors_of_blocks, sgd
 from r3d_jax.training.steps import abstract_state, eval_step, first_state, init_state, train_step
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.torch_names import torch_names
@@ -259,3 +261,28 @@ def test_the_loss_of_mixed_clips_is_shared_by_both_labels(start, batches, device
     ends = [loss(other=other, weight=np.where(weight > 0.5, a, b).astype(np.float32)) for a, b in ((1, 0), (0, 1))]
     assert sum(ends) == pytest.approx(loss(label=label) + loss(label=other), rel=1e-5)
     assert loss(other=other, weight=weight) != pytest.approx(ends[0], rel=1e-3)
+
+
+def test_frozen_blocks_keep_parameters_and_statistics_bit_for_bit_and_the_others_move(batches):
+    model = build("r3d_18", 5, **TINY)
+    blocks = model.trunk.block_names()
+    tx = sgd(0.1, weight_decay=0.1, block_factors=factors_of_blocks(blocks, freeze_until="stage1"))
+    start = state = first_state(draw_variables(model), tx)
+    step = jax.jit(partial(train_step, model=model, tx=tx, freeze_until="stage1"), compiler_options=SOON)
+    for batch in batches[:2]:
+        state, _ = step(state, {name: values[:4] for name, values in batch.items()})
+    for block in blocks:
+        for before, after in ((start.params, state.params), (start.batch_stats, state.batch_stats)):
+            same = jax.tree.map(np.array_equal, *(jax.device_get(tree["trunk"][block]) for tree in (before, after)))
+            assert set(jax.tree.leaves(same)) == {block != "pathway0-stage2-block0"}, block
+    assert not np.array_equal(start.params["heads_0"]["kernel"], state.params["heads_0"]["kernel"])
+
+
+def test_a_frozen_trunk_is_one_that_is_frozen_up_to_its_last_block(batches):
+    variables, batch = draw_variables(MODEL), batches[0]
+    state = first_state(variables, TX)
+    found = [
+        str(jax.make_jaxpr(partial(train_step, model=MODEL, tx=TX, **options))(state, batch))
+        for options in ({"freeze_trunk": True}, {"freeze_until": "stage1"}, {})
+    ]
+    assert found[0] == found[1] != found[2]

@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from seeded import arrays_of
 
 from r3d_jax.video import transforms
+from r3d_jax.video.clips import ClipSpec
 from r3d_jax.video.transforms import (
     CropWindow,
     as_pixels,
+    cutter,
     draw_crop_window,
+    middle_crop,
     resize,
     short_edge_size,
     ten_crops,
@@ -90,3 +95,21 @@ def test_ten_crops_are_corners_middle_and_mirror_images():
     for crop, (top, left) in zip(crops, ((0, 0), (0, 5), (2, 0), (2, 5), (1, 2))):
         np.testing.assert_array_equal(crop, frames[:, top : top + 2, left : left + 2])
     np.testing.assert_array_equal(crops[5:], crops[:5, :, :, ::-1])
+
+
+def test_the_middle_is_a_square_of_its_own_edge():
+    frames = np.arange(2 * 4 * 7 * 3, dtype=np.uint8).reshape(2, 4, 7, 3)
+    np.testing.assert_array_equal(middle_crop(frames, edge=3), frames[None, :, 0:3, 2:5])
+    np.testing.assert_array_equal(middle_crop(frames, edge=2), frames[None, :, 1:3, 2:4])
+
+
+def test_frames_are_cut_only_where_a_clip_says_so():
+    frames = np.arange(2 * 4 * 7 * 3, dtype=np.uint8).reshape(2, 4, 7, 3)
+    clip = ClipSpec(crop=2, test_size=4)
+    assert cutter(clip) is None
+    for changes, expected in (
+        ({"test_crop": 3}, middle_crop(frames, edge=3)),
+        ({"crops": 3}, three_crops(frames)),
+        ({"crops": 10}, ten_crops(frames, edge=2)),
+    ):
+        np.testing.assert_array_equal(cutter(replace(clip, **changes))(frames), expected)

@@ -5,7 +5,7 @@ import pytest
 from videos import decode_all, encode, frames_of
 
 from r3d_jax.video.clips import ClipSpec
-from r3d_jax.video.transforms import ten_crops, three_crops
+from r3d_jax.video.transforms import middle_crop, ten_crops, three_crops
 from r3d_jax.video.views import crops_of, moments, open_bytes, open_video_file, read_clips, read_views
 
 CLIP = ClipSpec(frames=4, stride=2, train_sizes=(24, 26), crop=20, test_size=32, views=3)
@@ -33,6 +33,8 @@ def test_crops_of_all_views_come_crop_after_crop(path):
         found = read_clips(path, replace(CLIP, crops=crops))
         np.testing.assert_array_equal(found, np.concatenate(list(cut(whole))))
     assert crops_of(whole, None) is whole
+    found = read_clips(path, replace(CLIP, test_crop=28))
+    np.testing.assert_array_equal(found, middle_crop(whole, edge=28)[0])
 
 
 def test_a_frame_rate_makes_moments_of_what_is_on_the_screen():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ def facts(*without, **changes):
 def test_everything_comes_back_but_the_variables():
     found = from_facts(PATH, facts(), lambda model: {"params": model.heads[0].num_classes})
     assert found == NETWORK._replace(variables={"params": 2})
+    middle = replace(CLIP, crops=1, test_crop=18)
+    assert from_facts(PATH, facts(crops=1, test_crop=18), lambda _: {}).clip == middle
 
 
-def test_facts_are_an_earlier_versions_and_two_more():
+def test_facts_are_an_earlier_versions_and_three_more():
     assert list(facts()) == [
         *("network", "class_names", "clip_shape", "stride", "test_size", "frame_rate", "views", "crops"),
-        *("train_sizes", "flip"),
+        *("train_sizes", "flip", "test_crop"),
     ]
     assert facts()["clip_shape"] == [4, 16, 16, 3]
 
@@ -38,6 +41,7 @@ def test_facts_are_an_earlier_versions_and_two_more():
 @pytest.mark.parametrize(
     "without, expected",
     [
+        (("test_crop",), CLIP),
         (("train_sizes", "flip"), ClipSpec(4, 2, 12.5, (20, 20), 16, 0.5, 20, 3, 3)),
         (("train_sizes", "flip", "frame_rate", "views", "crops"), ClipSpec(4, 2, 0.0, (20, 20), 16, 0.5, 20, 10, 1)),
     ],
