@@ -167,5 +167,5 @@ def test_every_public_name_is_there_and_says_what_it_is():
             if name == "PRESETS":
                 continue
             assert len(getattr(package, name).__doc__ or "") > 25, (package.__name__, name)
-    assert "r3d_18" in r3d.list_models() and len(r3d.list_models()) == 11
+    assert "r3d_18" in r3d.list_models() and len(r3d.list_models()) == 39
     assert r3d.__version__.count(".") == 2

@@ -12,6 +12,11 @@ from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.classyvision import from_classyvision
 from r3d_jax.weights.torch_names import heads_of, torch_names
 
+# Of networks whose weights have the same shapes, those that a project has; all of them where it is not named.
+_HAS = {
+    "classyvision": ("i3d_r50",),
+}
+
 
 def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     """The tensors in what a PyTorch file held, wherever projects keep them in their checkpoints.
@@ -62,6 +67,8 @@ def recognise(
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
     fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), naming)]
+    if len(fitting) > 1:
+        fitting = [name for name in fitting if name in _HAS.get(naming, fitting)] or fitting
     if len(fitting) != 1:
         which = ", ".join(fitting) or "none of ours"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")

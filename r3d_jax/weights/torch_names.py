@@ -190,7 +190,7 @@ def _head_name(model, module, naming, last):
 
 def _classyvision(trunk, block, branch=None, module=None):
     if block == "stem-path0":
-        return f"trunk.stem.stem.stem-path0.{_CLASSY_STEMS[trunk.stem.removesuffix('_7x7')][branch]}"
+        return f"trunk.stem.stem.stem-path0.{_CLASSY_STEMS[trunk.stem.partition('_')[0]][branch]}"
     stage = re.match(r"pathway0-stage(\d+)", block)[1]
     prefix = f"trunk.stages.{int(stage) - 1}.pathway0.{block}"
     if branch is None:
