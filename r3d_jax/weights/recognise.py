@@ -8,14 +8,18 @@ import numpy as np
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.convolutions import stem_convs
 from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.classyvision import from_classyvision
-from r3d_jax.weights.torch_names import heads_of, torch_names
+from r3d_jax.weights.torch_names import NAMINGS, heads_of, misfits, torch_names
 
-# Of networks whose weights have the same shapes, those that a project has; all of them where it is not named.
+# Which of the networks whose weights have the same shapes a project has, where it does not have all.
 _HAS = {
     "classyvision": ("i3d_r50",),
+    "pyslowfast": ("i3d_r50", "pytorchvideo_i3d_r50", "c2d_r50", "slow_c2d_r50"),
+    "mmaction2": ("mmaction2_i3d_r50",),
 }
+_NAMED = 8  # tensors that a message names
 
 
 def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
@@ -61,16 +65,17 @@ def recognise(
     """
     if config and not name:
         return from_classyvision(config), "network as its configuration says"
-    heads = heads_of(tensors)
+    heads = heads_of(tensors, naming)
     if name:
         if name not in PRESETS:
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
-    fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), naming)]
+    faults = {name: _faults(tensors, Classifier(PRESETS[name], heads), naming) for name in _alike(tensors, naming)}
+    fitting = [name for name, found in faults.items() if not found]
     if len(fitting) > 1:
         fitting = [name for name in fitting if name in _HAS.get(naming, fitting)] or fitting
     if len(fitting) != 1:
-        which = ", ".join(fitting) or "none of ours"
+        which = ", ".join(fitting) or f"none of ours{_nearest(faults)}"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
     return Classifier(PRESETS[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
 
@@ -90,12 +95,42 @@ def _flat(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
             yield f"{prefix}{key}", value
 
 
-def _fits(tensors, model, naming):
-    blocks = (re.search(r"layer\d+\.\d+\.|stage\d+-block\d+\.", name) for name in tensors)
-    if len({match[0] for match in blocks if match}) != sum(model.trunk.blocks):
-        return False
-    found = {name: value.shape for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    expected = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
+def _alike(tensors, naming):
+    """The presets with as many blocks, and a first convolution of the same shape: what can be told in no time."""
+    project = NAMINGS[naming]
+    blocks = {match[0] for name in tensors if (match := re.search(project.block, name))}
+    for name, trunk in PRESETS.items():
+        if len(blocks) != sum(trunk.blocks) or project.refusal(trunk):
+            continue
+        first = stem_convs(trunk.stem, features=trunk.stem_planes, kernel=trunk.stem_kernel, stride=trunk.stem_stride)[
+            0
+        ]
+        shape = (first.features, trunk.input_planes, *first.kernel)
+        stem = tensors.get(f"{project.module(trunk, 'stem-path0', 'conv1')}.weight")
+        if stem is not None and stem.shape == (_flat_shape(shape) if naming == "torchvision_2d" else shape):
+            yield name
+
+
+def _faults(tensors, model, naming):
+    """What keeps tensors from being a network's, a line each."""
+    tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    shapes = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
     if naming == "torchvision_2d":  # kernels to be inflated
-        expected = {name: shape if len(shape) < 5 else shape[:2] + shape[3:] for name, shape in expected.items()}
-    return found == expected
+        shapes = {name: _flat_shape(shape) for name, shape in shapes.items()}
+    return misfits(tensors, shapes) + [
+        f"misshaped: {name} {list(tensors[name].shape)}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+
+
+def _flat_shape(shape):
+    return shape[:2] + shape[3:] if len(shape) == 5 else shape
+
+
+def _nearest(faults):
+    if not faults:
+        return ""
+    name, lines = min(faults.items(), key=lambda item: len(item[1]))
+    more = f", and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    return f" ({name} is the nearest, but for {', '.join(lines[:_NAMED])}{more})"

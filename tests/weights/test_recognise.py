@@ -4,8 +4,9 @@ from seeded import case_of, tensors
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.recognise import recognise, state_dict_of
-from r3d_jax.weights.torch_names import torch_names
+from r3d_jax.weights.torch_names import naming_of, torch_names
 
 A, B = np.zeros(2, np.float32), np.ones(3, np.float32)
 
@@ -68,6 +69,46 @@ def test_an_image_network_is_told_by_its_flat_kernels():
         InputError, match=r"these weights fit r3d_50, i3d_r50, .*, kenshohara_r3d_50; name the network .`model`"
     ):
         recognise(flat, "torchvision_2d", "", None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, naming",
+    [("slow_r50", "mmaction2"), ("slow_r50", "pyslowfast"), ("mmaction2_i3d_r50", "mmaction2"), ("ipcsn_152", "torchvision"),
+     ("mmaction2_i3d_r50_heavy", "mmaction2"), ("i3d_r50", "pytorchvideo"), ("kenshohara_r3d_18_a", "kenshohara"),
+     ("kenshohara_r2plus1d_18", "kenshohara"), ("r2plus1d_r50", "pytorchvideo"), ("vmz_r2plus1d_34", "torchvision")],
+)  # fmt: skip
+def test_other_projects_networks_are_told_by_their_names_and_shapes(name, naming):
+    tensors = of_shapes(build(name, 7), naming)
+    assert naming_of(tensors) == naming
+    network, found = recognise(tensors, naming, "", None)
+    assert network.trunk == PRESETS[name] and found == f"network {name}, which alone fits them"
+    assert network.heads[0].average == ("logits" if naming == "torchvision" else "probabilities")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "naming, name, others",
+    [("pyslowfast", "pytorchvideo_i3d_r50", "i3d_r50, pytorchvideo_i3d_r50"), ("pyslowfast", "c2d_r50", "c2d_r50, slow_c2d_r50"),
+     ("torchvision", "i3d_r50", "i3d_r50, pytorchvideo_i3d_r50, mmaction2_i3d_r50")],
+)  # fmt: skip
+def test_networks_that_differ_in_a_pool_alone_are_asked_for(naming, name, others):
+    tensors = of_shapes(build(name, 7), naming)
+    with pytest.raises(InputError, match=rf"^these weights fit {others}; name the network .`model`"):
+        recognise(tensors, naming, "", None)
+    assert recognise(tensors, naming, name, None)[0].trunk == PRESETS[name]
+
+
+@pytest.mark.slow
+def test_tensors_of_what_is_not_ours_are_named():
+    tensors = of_shapes(build("mmaction2_i3d_r50", 7), "mmaction2")
+    extra = {f"backbone.layer2.{i}.non_local_block.g.conv.weight": np.zeros((256, 512, 1, 1, 1)) for i in range(9)}
+    message = (
+        r"fit none of ours .i3d_r50 is the nearest, but for superfluous: backbone.layer2.0.non_local_block.g.conv.weight "
+        r"\[256, 512, 1, 1, 1\], .*, and 1 more.; name the network"
+    )
+    with pytest.raises(InputError, match=message):
+        recognise(tensors | extra, "mmaction2", "", None)
 
 
 def test_a_configuration_is_believed_and_a_name_before_it():
