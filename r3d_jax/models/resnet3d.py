@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.blocks import Block, Branch
+from r3d_jax.models.blocks import Block, Branch, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.convolutions import residual_convs, stem_convs
 from r3d_jax.models.norm import BatchNorm
@@ -92,6 +92,30 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         """Frames of a clip that is long enough for all strides and pools in time, if not the shortest such."""
         return math.prod((self.stem_stride[0], self.stem_pool_stride[0], *self.temporal_strides, *self.temporal_pools))
 
+    def stem_convs(self) -> tuple[ConvSpec, ...]:
+        """The stem's convolutions, first to last."""
+        return stem_convs(self.stem, features=self.stem_planes, kernel=self.stem_kernel, stride=self.stem_stride)
+
+    def block_convs(self, stage: int, block: int, channels: int) -> tuple[ConvSpec, ...]:
+        """The convolutions of a block's residual branch, first to last.
+
+        Args:
+          stage, block: which one; stages from 1, blocks from 0.
+          channels: that come in.
+        """
+        s = stage - 1
+        return residual_convs(
+            self.residual,
+            channels=channels,
+            inner=self.groups * self.width_per_group * 2**s,
+            features=self.planes * 2**s,
+            time=self.temporal_kernels[s][block % len(self.temporal_kernels[s])],
+            temporal_first=self.temporal_conv_1x1[s],
+            stride=self._stride(s, block),
+            groups=self.groups,
+            shared_middle=self.shared_middle,
+        )
+
     @nn.compact
     def __call__(
         self,
@@ -160,8 +184,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         return self.residual.startswith("preactivated")
 
     def _stem(self, norm, x):
-        convs = stem_convs(self.stem, features=self.stem_planes, kernel=self.stem_kernel, stride=self.stem_stride)
-        x = nn.relu(Branch(convs, norm, name="stem-path0")(x))
+        x = nn.relu(Branch(self.stem_convs(), norm, name="stem-path0")(x))
         if not self.stem_maxpool:
             return x
         (time, space), (t, s) = self.stem_pool_kernel, self.stem_pool_stride
@@ -169,22 +192,9 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         return nn.max_pool(x, (time, space, space), (t, s, s), padding)
 
     def _block(self, kind, norm, name, s, block, x):
-        time, space = self.temporal_strides[s], self.spatial_strides[s]
-        stride = (1, 1, 1) if block else (time, space, space)
-        convs = residual_convs(
-            self.residual,
-            channels=x.shape[-1],
-            inner=self.groups * self.width_per_group * 2**s,
-            features=self.planes * 2**s,
-            time=self.temporal_kernels[s][block % len(self.temporal_kernels[s])],
-            temporal_first=self.temporal_conv_1x1[s],
-            stride=stride,
-            groups=self.groups,
-            shared_middle=self.shared_middle,
-        )
         return kind(
-            convs,
-            stride,
+            self.block_convs(s + 1, block, x.shape[-1]),
+            self._stride(s, block),
             norm,
             preactivated=self._preactivated,
             preactivated_shortcut=self.shortcut == "preactivated",
@@ -194,6 +204,10 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
             projection=self.shortcut != "zero_padded",
             name=name,
         )(x)
+
+    def _stride(self, s, block):
+        time, space = self.temporal_strides[s], self.spatial_strides[s]
+        return (1, 1, 1) if block else (time, space, space)
 
     def _as_clips(self, x):
         clips = x[:, None] if x.ndim == 4 else x

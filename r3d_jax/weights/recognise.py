@@ -8,7 +8,6 @@ import numpy as np
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
-from r3d_jax.models.convolutions import stem_convs
 from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.classyvision import from_classyvision
 from r3d_jax.weights.torch_names import NAMINGS, heads_of, misfits, torch_names
@@ -42,7 +41,7 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
     for key in ("model", "state_dict", "model_state_dict", "model_state"):
         content = _inside(content, key) or content
     # Names of a network that was wrapped for several devices start with "module.".
-    tensors = {re.sub(r"^(module\.)+", "", name): value for name, value in _flat(content)}
+    tensors = {re.sub(r"^(module\.)+", "", name): value for name, value in _leaves(content)}
     if not tensors:
         raise InputError("no state dict in this file: it must hold named tensors, or a checkpoint that does")
     return tensors, config
@@ -75,7 +74,7 @@ def recognise(
     if len(fitting) > 1:
         fitting = [name for name in fitting if name in _HAS.get(naming, fitting)] or fitting
     if len(fitting) != 1:
-        which = ", ".join(fitting) or f"none of ours{_nearest(faults)}"
+        which = ", ".join(fitting) or f"none of ours{_nearest(faults, naming)}"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
     return Classifier(PRESETS[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
 
@@ -87,27 +86,30 @@ def _inside(content, *keys):
     return content if isinstance(content, Mapping) else None
 
 
-def _flat(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
+def _leaves(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
     for key, value in tree.items() if isinstance(tree, Mapping) else ():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _leaves(value, f"{prefix}{key}.")
         elif isinstance(value, np.ndarray):
             yield f"{prefix}{key}", value
 
 
 def _alike(tensors, naming):
-    """The presets with as many blocks, and a first convolution of the same shape: what can be told in no time."""
+    """The presets with as many blocks, and the same stem and first block: what can be told in no time."""
     project = NAMINGS[naming]
-    blocks = {match[0] for name in tensors if (match := re.search(project.block, name))}
+    count = len({match[0] for name in tensors if (match := re.search(project.block, name))})
     for name, trunk in PRESETS.items():
-        if len(blocks) != sum(trunk.blocks) or project.refusal(trunk):
+        if count != sum(trunk.blocks) or project.refusal(trunk):
             continue
-        first = stem_convs(trunk.stem, features=trunk.stem_planes, kernel=trunk.stem_kernel, stride=trunk.stem_stride)[
-            0
-        ]
-        shape = (first.features, trunk.input_planes, *first.kernel)
-        stem = tensors.get(f"{project.module(trunk, 'stem-path0', 'conv1')}.weight")
-        if stem is not None and stem.shape == (_flat_shape(shape) if naming == "torchvision_2d" else shape):
+        convs = {("stem-path0",): (trunk.input_planes, trunk.stem_convs())}
+        convs["pathway0-stage1-block0", "residual"] = trunk.stem_planes, trunk.block_convs(1, 0, trunk.stem_planes)
+        shapes = {}
+        for path, (channels, row) in convs.items():
+            for number, conv in enumerate(row, start=1):
+                key = f"{project.module(trunk, *path, f'conv{number}')}.weight"
+                shapes[key] = (conv.features, channels // conv.groups, *conv.kernel)
+                channels = conv.features
+        if all(key in tensors and tensors[key].shape == shape for key, shape in _flat(shapes, naming).items()):
             yield name
 
 
@@ -115,8 +117,7 @@ def _faults(tensors, model, naming):
     """What keeps tensors from being a network's, a line each."""
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     shapes = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
-    if naming == "torchvision_2d":  # kernels to be inflated
-        shapes = {name: _flat_shape(shape) for name, shape in shapes.items()}
+    shapes = _flat(shapes, naming)
     return misfits(tensors, shapes) + [
         f"misshaped: {name} {list(tensors[name].shape)}"
         for name, shape in shapes.items()
@@ -124,13 +125,16 @@ def _faults(tensors, model, naming):
     ]
 
 
-def _flat_shape(shape):
-    return shape[:2] + shape[3:] if len(shape) == 5 else shape
+def _flat(shapes, naming):
+    """Those of an image network, whose kernels are to be inflated; others as they are."""
+    if naming != "torchvision_2d":
+        return shapes
+    return {name: shape[:2] + shape[3:] if len(shape) == 5 else shape for name, shape in shapes.items()}
 
 
-def _nearest(faults):
+def _nearest(faults, naming):
     if not faults:
         return ""
-    name, lines = min(faults.items(), key=lambda item: len(item[1]))
+    name, lines = min(faults.items(), key=lambda item: (len(item[1]), item[0] not in _HAS.get(naming, ())))
     more = f", and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     return f" ({name} is the nearest, but for {', '.join(lines[:_NAMED])}{more})"

@@ -61,12 +61,12 @@ def test_a_network_is_told_by_the_shapes_of_its_weights(name, naming):
 def test_an_image_network_is_told_by_its_flat_kernels():
     flat = {
         name: value[:, :, 0] if value.ndim == 5 else value
-        for name, value in of_shapes(build("r3d_50", 1000), "torchvision_2d").items()
+        for name, value in of_shapes(build("r3d_18", 1000), "torchvision_2d").items()
     }
-    _, found = recognise(flat, "torchvision_2d", "r3d_50", None)
-    assert found == "network r3d_50"
+    _, found = recognise(flat, "torchvision_2d", "r3d_18", None)
+    assert found == "network r3d_18"
     with pytest.raises(
-        InputError, match=r"these weights fit r3d_50, i3d_r50, .*, kenshohara_r3d_50; name the network .`model`"
+        InputError, match=r"these weights fit r3d_18, mc3_18, kenshohara_r3d_18; name the network .`model`"
     ):
         recognise(flat, "torchvision_2d", "", None)
 
@@ -74,8 +74,9 @@ def test_an_image_network_is_told_by_its_flat_kernels():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, naming",
-    [("slow_r50", "mmaction2"), ("slow_r50", "pyslowfast"), ("mmaction2_i3d_r50", "mmaction2"), ("ipcsn_152", "torchvision"),
-     ("mmaction2_i3d_r50_heavy", "mmaction2"), ("i3d_r50", "pytorchvideo"), ("kenshohara_r3d_18_a", "kenshohara"),
+    [("slow_r50", "mmaction2"), ("slow_r50", "pyslowfast"), ("mmaction2_i3d_r50", "mmaction2"),
+     ("ipcsn_152", "torchvision"), ("mmaction2_i3d_r50_heavy", "mmaction2"),
+     ("i3d_r50", "pytorchvideo"), ("kenshohara_r3d_18_a", "kenshohara"),
      ("kenshohara_r2plus1d_18", "kenshohara"), ("r2plus1d_r50", "pytorchvideo"), ("vmz_r2plus1d_34", "torchvision")],
 )  # fmt: skip
 def test_other_projects_networks_are_told_by_their_names_and_shapes(name, naming):
@@ -89,7 +90,8 @@ def test_other_projects_networks_are_told_by_their_names_and_shapes(name, naming
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "naming, name, others",
-    [("pyslowfast", "pytorchvideo_i3d_r50", "i3d_r50, pytorchvideo_i3d_r50"), ("pyslowfast", "c2d_r50", "c2d_r50, slow_c2d_r50"),
+    [("pyslowfast", "pytorchvideo_i3d_r50", "i3d_r50, pytorchvideo_i3d_r50"),
+     ("pyslowfast", "c2d_r50", "c2d_r50, slow_c2d_r50"),
      ("torchvision", "i3d_r50", "i3d_r50, pytorchvideo_i3d_r50, mmaction2_i3d_r50")],
 )  # fmt: skip
 def test_networks_that_differ_in_a_pool_alone_are_asked_for(naming, name, others):
@@ -102,10 +104,13 @@ def test_networks_that_differ_in_a_pool_alone_are_asked_for(naming, name, others
 @pytest.mark.slow
 def test_tensors_of_what_is_not_ours_are_named():
     tensors = of_shapes(build("mmaction2_i3d_r50", 7), "mmaction2")
-    extra = {f"backbone.layer2.{i}.non_local_block.g.conv.weight": np.zeros((256, 512, 1, 1, 1)) for i in range(9)}
+    parts = [
+        f"layer{stage}.{i}.non_local_block.{part}" for stage in (2, 3) for i in (1, 3) for part in ("g", "phi", "a")
+    ]
+    extra = {f"backbone.{part}.conv.weight": np.zeros((256, 512, 1, 1, 1)) for part in parts}
     message = (
-        r"fit none of ours .i3d_r50 is the nearest, but for superfluous: backbone.layer2.0.non_local_block.g.conv.weight "
-        r"\[256, 512, 1, 1, 1\], .*, and 1 more.; name the network"
+        r"fit none of ours .mmaction2_i3d_r50 is the nearest, but for "
+        r"superfluous: backbone.layer2.1.non_local_block.g.conv.weight \[256, 512, 1, 1, 1\], .*, and 4 more.; name the network"
     )
     with pytest.raises(InputError, match=message):
         recognise(tensors | extra, "mmaction2", "", None)
