@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
 from r3d_jax.models.presets import PRESETS
+from r3d_jax.models.resnet3d import ResNet3D
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.converted import read_tensors, write
 from r3d_jax.weights.load import load
@@ -115,6 +117,23 @@ def kinetics400() -> tuple[str, ...]:
     return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
 
 
+def usual_clip(naming: str, trunk: ResNet3D, config: dict[str, Any]) -> ClipSpec:
+    """The clip that a project trains and tests a network on.
+
+    Args:
+      naming: whose names its tensors have: one of `torch_names.NAMINGS`.
+      trunk: of the network.
+      config: of the model, ClassyVision's; empty for others.
+    """
+    reduction, usual = trunk.enough_frames(), CLIPS[naming]
+    frames, stride = usual[min((limit for limit in usual if limit >= reduction), default=max(usual))]
+    if naming == "torchvision":
+        (frames, stride), *_ = [*(clip for name, clip in VMZ_CLIPS.items() if PRESETS[name] == trunk), (frames, stride)]
+    crop, test_size, crops = SIZES[naming]
+    frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
+    return _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size, crops=crops), {"crop": crop})
+
+
 def _read(source, model, checkpoint):
     """(network, what it was found to be, whose names it keeps or "" for the usual ones)."""
     if not source.exists():
@@ -134,20 +153,9 @@ def _read(source, model, checkpoint):
     network, found = recognise(tensors, naming, model, config)
     older = naming == "kenshohara" and not any(name.endswith("num_batches_tracked") for name in tensors)
     network = network.clone(**OLDER_KENSHOHARA if older else PIXELS.get(naming, {}))
-    clip = _usual_clip(naming, network.trunk, config or {})
+    clip = usual_clip(naming, network.trunk, config or {})
     kept = "" if naming.startswith(("classyvision", "torchvision")) else naming
     return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}", kept
-
-
-def _usual_clip(naming, trunk, config):
-    """The clip that a project trains and tests a network on; `config` is ClassyVision's, or empty."""
-    reduction, usual = trunk.enough_frames(), CLIPS[naming]
-    frames, stride = usual[min((limit for limit in usual if limit >= reduction), default=max(usual))]
-    if naming == "torchvision":
-        (frames, stride), *_ = [*(clip for name, clip in VMZ_CLIPS.items() if PRESETS[name] == trunk), (frames, stride)]
-    crop, test_size, crops = SIZES[naming]
-    frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
-    return _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size, crops=crops), {"crop": crop})
 
 
 def _pixels(model, mean, std):

@@ -110,7 +110,7 @@ def test_tensors_of_what_is_not_ours_are_named():
     extra = {f"backbone.{part}.conv.weight": np.zeros((256, 512, 1, 1, 1)) for part in parts}
     message = (
         r"fit none of ours .mmaction2_i3d_r50 is the nearest, but for "
-        r"superfluous: backbone.layer2.1.non_local_block.g.conv.weight \[256, 512, 1, 1, 1\], .*, and 4 more.; name the network"
+        r"superfluous: backbone.layer2.1.non_local_block.g.conv.weight \[256, 512, 1, 1, 1\], .*, and 4 more.; name the"
     )
     with pytest.raises(InputError, match=message):
         recognise(tensors | extra, "mmaction2", "", None)
