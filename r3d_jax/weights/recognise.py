@@ -15,6 +15,7 @@ from r3d_jax.weights.torch_names import NAMINGS, heads_of, misfits, torch_names
 # Which of the networks whose weights have the same shapes a project has, where it does not have all.
 _HAS = {
     "classyvision": ("i3d_r50",),
+    "pytorchvideo": ("pytorchvideo_i3d_r50",),
     "pyslowfast": ("i3d_r50", "pytorchvideo_i3d_r50", "c2d_r50", "slow_c2d_r50"),
     "mmaction2": ("mmaction2_i3d_r50",),
 }
