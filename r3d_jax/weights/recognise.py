@@ -1,6 +1,7 @@
 """Which network the tensors of a PyTorch file are the weights of."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,12 +13,14 @@ from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.classyvision import from_classyvision
 from r3d_jax.weights.torch_names import NAMINGS, heads_of, misfits, torch_names
 
-# Which of the networks whose weights have the same shapes a project has, where it does not have all.
-_HAS = {
-    "classyvision": ("i3d_r50",),
-    "pytorchvideo": ("pytorchvideo_i3d_r50",),
-    "pyslowfast": ("i3d_r50", "pytorchvideo_i3d_r50", "c2d_r50", "slow_c2d_r50"),
-    "mmaction2": ("mmaction2_i3d_r50",),
+# Networks that a project does not have, whereas it has others with weights of the same shapes, which differ from them
+# in a pool or in batch norm's epsilon.
+_LACKS = {
+    "classyvision": ("pytorchvideo_i3d_r50", "mmaction2_i3d_r50"),
+    "torchvision": ("csn_r101",),
+    "pytorchvideo": ("mmaction2_i3d_r50", "ircsn_50", "ircsn_152"),
+    "pyslowfast": ("mmaction2_i3d_r50",),
+    "mmaction2": ("i3d_r50", "pytorchvideo_i3d_r50", "csn_r101"),
 }
 _NAMED = 8  # tensors that a message names
 
@@ -70,14 +73,13 @@ def recognise(
         if name not in PRESETS:
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
-    faults = {name: _faults(tensors, Classifier(PRESETS[name], heads), naming) for name in _alike(tensors, naming)}
+    trunks = _alike(tensors, naming)
+    faults = {name: _faults(tensors, Classifier(trunk, heads), naming) for name, trunk in trunks.items()}
     fitting = [name for name, found in faults.items() if not found]
-    if len(fitting) > 1:
-        fitting = [name for name in fitting if name in _HAS.get(naming, fitting)] or fitting
     if len(fitting) != 1:
-        which = ", ".join(fitting) or f"none of ours{_nearest(faults, naming)}"
+        which = ", ".join(fitting) or f"none of ours{_nearest(faults)}"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
-    return Classifier(PRESETS[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
+    return Classifier(trunks[fitting[0]], heads), f"network {fitting[0]}, which alone fits them"
 
 
 def _inside(content, *keys):
@@ -96,22 +98,41 @@ def _leaves(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _alike(tensors, naming):
-    """The presets with as many blocks, and the same stem and first block: what can be told in no time."""
-    project = NAMINGS[naming]
-    count = len({match[0] for name in tensors if (match := re.search(project.block, name))})
+    """Trunks with the same stem and first block, which can be told in no time, {name: trunk}.
+
+    Of presets with as many blocks in each stage; where there are none, of others, made as deep as the tensors are.
+    """
+    project, blocks = NAMINGS[naming], _blocks(tensors, naming)
+    same, deeper = {}, {}
     for name, trunk in PRESETS.items():
-        if count != sum(trunk.blocks) or project.refusal(trunk):
+        if name in _LACKS.get(naming, ()) or project.refusal(trunk) or len(blocks) != len(trunk.blocks):
             continue
-        convs = {("stem-path0",): (trunk.input_planes, trunk.stem_convs())}
-        convs["pathway0-stage1-block0", "residual"] = trunk.stem_planes, trunk.block_convs(1, 0, trunk.stem_planes)
-        shapes = {}
-        for path, (channels, row) in convs.items():
-            for number, conv in enumerate(row, start=1):
-                key = f"{project.module(trunk, *path, f'conv{number}')}.weight"
-                shapes[key] = (conv.features, channels // conv.groups, *conv.kernel)
-                channels = conv.features
-        if all(key in tensors and tensors[key].shape == shape for key, shape in _flat(shapes, naming).items()):
-            yield name
+        if _begins(tensors, trunk, naming):
+            if trunk.blocks == blocks:
+                same[name] = trunk
+            elif (other := trunk.clone(blocks=blocks)) not in deeper.values():
+                deeper[f"{name} with `blocks` {blocks}"] = other
+    return same or deeper
+
+
+def _blocks(tensors, naming):
+    """How many blocks each stage has."""
+    found = {match[0] for name in tensors if (match := re.search(NAMINGS[naming].block, name))}
+    stages = Counter(int(re.findall(r"\d+", block)[0]) for block in found)
+    return tuple(count for _, count in sorted(stages.items()))
+
+
+def _begins(tensors, trunk, naming):
+    """Whether stem and first block have convolutions of the same shapes."""
+    convs = {("stem-path0",): (trunk.input_planes, trunk.stem_convs())}
+    convs["pathway0-stage1-block0", "residual"] = trunk.stem_planes, trunk.block_convs(1, 0, trunk.stem_planes)
+    shapes = {}
+    for path, (channels, row) in convs.items():
+        for number, conv in enumerate(row, start=1):
+            key = f"{NAMINGS[naming].module(trunk, *path, f'conv{number}')}.weight"
+            shapes[key] = (conv.features, channels // conv.groups, *conv.kernel)
+            channels = conv.features
+    return all(key in tensors and tensors[key].shape == shape for key, shape in _flat(shapes, naming).items())
 
 
 def _faults(tensors, model, naming):
@@ -133,9 +154,9 @@ def _flat(shapes, naming):
     return {name: shape[:2] + shape[3:] if len(shape) == 5 else shape for name, shape in shapes.items()}
 
 
-def _nearest(faults, naming):
+def _nearest(faults):
     if not faults:
         return ""
-    name, lines = min(faults.items(), key=lambda item: (len(item[1]), item[0] not in _HAS.get(naming, ())))
+    name, lines = min(faults.items(), key=lambda item: len(item[1]))
     more = f", and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     return f" ({name} is the nearest, but for {', '.join(lines[:_NAMED])}{more})"

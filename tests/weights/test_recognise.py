@@ -102,6 +102,27 @@ def test_networks_that_differ_in_a_pool_alone_are_asked_for(naming, name, others
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "naming, name, like",
+    [("pytorchvideo", "csn_r101", "csn_r101"), ("mmaction2", "ircsn_152", "ircsn_50"),
+     ("kenshohara", "kenshohara_resnext_101", "kenshohara_resnext_101")],
+)  # fmt: skip
+def test_another_depth_is_told_with_its_projects_epsilon(naming, name, like):
+    model = build(name, 7, blocks=(1, 2, 1, 1))
+    network, found = recognise(of_shapes(model, naming), naming, "", None)
+    assert network.trunk == model.trunk
+    assert found == f"network {like} with `blocks` (1, 2, 1, 1), which alone fits them"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("naming, name, epsilon", [("mmaction2", "csn_r101", 1e-3), ("pytorchvideo", "ircsn_50", 1e-5)])
+def test_epsilon_is_the_projects(naming, name, epsilon):
+    """Tensors of one shape, under the names of two projects."""
+    network, _ = recognise(of_shapes(build(name, 7), naming), naming, "", None)
+    assert network.trunk == build(name, 7, norm_epsilon=epsilon).trunk
+
+
+@pytest.mark.slow
 def test_tensors_of_what_is_not_ours_are_named():
     tensors = of_shapes(build("mmaction2_i3d_r50", 7), "mmaction2")
     parts = [
