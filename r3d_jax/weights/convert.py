@@ -75,7 +75,8 @@ def convert(
         network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
-      source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, or a converted network.
+      source: a file of PyTorch or safetensors from one of the projects in `torch_names.NAMINGS`, a run's folder, or a
+        converted network.
       out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
       classes: a file with one class name a line, in the order of the head's rows.
