@@ -121,6 +121,7 @@ def test_a_converted_network_can_be_converted_again_under_other_names(run, out, 
     assert loaded.class_names == r3d_jax.load(out).class_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, naming, mean, std",
     [
@@ -146,6 +147,7 @@ def test_other_projects_files_bring_their_pixels_and_keep_their_names(name, nami
     assert not given
 
 
+@pytest.mark.slow
 def test_older_files_of_3d_resnets_have_other_pixels(out, monkeypatch):
     """What batch norm did not count yet tells them; the mean is of 255."""
     model, source = thin("kenshohara_r3d_18"), out.with_name("source.safetensors")
