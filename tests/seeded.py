@@ -8,8 +8,7 @@ import numpy as np
 
 from r3d_jax.models.classifier import build
 from r3d_jax.weights.classyvision import from_classyvision
-from r3d_jax.weights.sibling_names import sibling_of
-from r3d_jax.weights.torch_names import from_torch, torch_names, usual_naming
+from r3d_jax.weights.torch_names import from_torch, refusal_of, torch_names, usual_naming
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -75,5 +74,5 @@ def weights(options):
 
 def drawn(network):
     """Variables of any network, in no time: `init_variables` would compile for seconds."""
-    names = torch_names(network, usual_naming(network) if sibling_of(network) else "classyvision")
+    names = torch_names(network, usual_naming(network) if refusal_of(network, "classyvision") else "classyvision")
     return from_torch({name: tensor(name, shape) for name, (_, shape) in names.items()}, network)

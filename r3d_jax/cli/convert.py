@@ -42,8 +42,8 @@ def add_flags(flags: Flags) -> None:
     add(
         "--names",
         default="",
-        choices=("torchvision", "classyvision"),
-        help="whose names the tensors get; default: torchvision's where it has the network",
+        choices=("torchvision", "classyvision", "pytorchvideo", "pyslowfast", "mmaction2", "kenshohara"),
+        help="whose names the tensors get; default: SOURCE's, or those of a project that has the network",
     )
 
 

@@ -20,12 +20,14 @@ class ConvSpec(NamedTuple):
       features: channels that come out.
       kernel, stride: in time, height and width.
       groups: that the channels are split into, each convolved by itself; 1: none.
+      relu: whether a ReLU stands between its batch norm and the next convolution of its branch.
     """
 
     features: int
     kernel: tuple[int, int, int]
     stride: tuple[int, int, int] = (1, 1, 1)
     groups: int = 1
+    relu: bool = True
 
 
 class Conv3D(nn.Module, metaclass=OwnHelp):
@@ -48,7 +50,7 @@ class Conv3D(nn.Module, metaclass=OwnHelp):
         Raises:
           InputError: groups that do not divide the channels that come in and those that go out.
         """
-        features, kernel, stride, groups = self.spec
+        features, kernel, stride, groups, _ = self.spec
         if x.shape[-1] % groups or features % groups:
             raise InputError(
                 f"`groups` (={groups}) must divide the {x.shape[-1]} and {features} channels of {self.name}"
@@ -91,7 +93,7 @@ class Branch(nn.Module, metaclass=OwnHelp):
                     x = nn.relu(self.norm(name=f"bn{i}")(x))
                 x = Conv3D(spec, zero=last, name=f"conv{i}")(x)
             else:
-                x = nn.relu(x) if i > 1 else x
+                x = nn.relu(x) if i > 1 and self.convs[i - 2].relu else x
                 x = Conv3D(spec, name=f"conv{i}")(x)
                 scale_init = nn.initializers.zeros if last else nn.initializers.ones
                 x = self.norm(scale_init=scale_init, name=f"bn{i}")(x)
@@ -102,6 +104,8 @@ class Block(nn.Module, metaclass=OwnHelp):
     """A residual branch plus a shortcut around it (He et al., arXiv:1512.03385).
 
     The shortcut is the identity where shapes agree, else a projection: a 1x1x1 convolution at the block's stride.
+    Without `projection` it is what lies on the stride, with zeros for the channels that are missing (the paper's
+    option A).
 
     Attributes:
       convs: of the residual branch.
@@ -112,6 +116,7 @@ class Block(nn.Module, metaclass=OwnHelp):
       leading: whether a pre-activated branch starts with batch norm and ReLU.
       zero_init: start as the shortcut alone.
       closing_relu: a ReLU after the sum.
+      projection: where shapes differ.
     """
 
     convs: tuple[ConvSpec, ...]
@@ -122,14 +127,28 @@ class Block(nn.Module, metaclass=OwnHelp):
     leading: bool
     zero_init: bool
     closing_relu: bool
+    projection: bool = True
 
     @nn.compact
     def __call__(self, x: Clips) -> Float[Array, "clip t h w feature"]:
-        """The sum of the branch and the shortcut of the clips."""
+        """The sum of the branch and the shortcut of the clips.
+
+        Raises:
+          InputError: without `projection`, fewer channels that go out than come in.
+        """
         features = self.convs[-1].features
         branch = partial(Branch, norm=self.norm, leading=self.leading)
         residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)
-        if x.shape[-1] != features or self.stride != (1, 1, 1):
+        if not self.projection:
+            x = _zero_padded(x, features, self.stride)
+        elif x.shape[-1] != features or self.stride != (1, 1, 1):
             projection = (ConvSpec(features, (1, 1, 1), self.stride),)
             x = branch(projection, preactivated=self.preactivated_shortcut, name="shortcut")(x)
         return nn.relu(residual + x) if self.closing_relu else residual + x
+
+
+def _zero_padded(x, features, stride):
+    time, height, width = stride
+    if x.shape[-1] > features:
+        raise InputError(f"a zero-padded shortcut cannot make {features} channels of {x.shape[-1]}; project instead")
+    return jnp.pad(x[:, ::time, ::height, ::width], [(0, 0)] * 4 + [(0, features - x.shape[-1])])

@@ -182,5 +182,5 @@ def abstract_variables(model: Classifier) -> dict:
       InputError: an option of the network that does not exist.
     """
     heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
-    clips = jnp.zeros((1, 1, 1, 1, model.trunk.input_planes))
+    clips = jnp.zeros((1, model.trunk.enough_frames(), 1, 1, model.trunk.input_planes))
     return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)

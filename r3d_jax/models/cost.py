@@ -62,4 +62,4 @@ def parameters(model: Classifier) -> int:
       InputError: an option of the network that does not exist.
     """
     heads = tuple(head.clone(pool=None) for head in model.heads)
-    return cost(model.clone(heads=heads), (1, 1, 1)).parameters
+    return cost(model.clone(heads=heads), (model.trunk.enough_frames(), 1, 1)).parameters

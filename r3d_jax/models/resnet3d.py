@@ -1,19 +1,20 @@
 """The 3-D residual trunk: stem, residual blocks, stages, and the name of every block."""
 
+import math
 from functools import partial
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.blocks import Block, Branch, ConvSpec
 from r3d_jax.models.conv3d import Clips
+from r3d_jax.models.convolutions import RESIDUALS, STEMS, residual_convs, stem_convs
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.models.own_help import OwnHelp
 from r3d_jax.models.trunk import Images, check_options, check_stages, run
 
-RESIDUALS = ("basic", "basic_r2plus1d", "postactivated_bottleneck", "preactivated_bottleneck")
-SHORTCUTS = ("postactivated", "preactivated")
-STEMS = ("resnext3d", "r2plus1d", "r2plus1d_7x7")
+SHORTCUTS = ("postactivated", "preactivated", "zero_padded")
 
 
 class ResNet3D(nn.Module, metaclass=OwnHelp):
@@ -27,25 +28,33 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         features = trunk.apply(variables, clips, names=("pathway0-stage3-block5",))
 
     Blocks are named as in the reference: `stem-path0`, then `pathway0-stage{s}-block{b}`, stages from 1, blocks from 0;
-    a pre-activated trunk closes with `...-bn` and `...-relu` behind its last block.
+    a pool behind a stage is `pathway0-stage{s}-pool`, and a pre-activated trunk closes with `...-bn` and `...-relu`
+    behind its last block.
 
     Attributes:
       blocks: residual blocks in each stage.
       planes: output channels of stage 1, doubled with every further stage.
       residual: kind of block: one of RESIDUALS.
-      shortcut: kind of projection, where a block needs one: one of SHORTCUTS.
+      shortcut: where a block's shapes differ, a projection, one of two kinds, or what lies on the stride, padded with
+        zero channels: one of SHORTCUTS.
       stem: one of STEMS.
       stem_planes: channels of the stem.
-      stem_kernel: temporal and spatial kernel of the `resnext3d` stem; the others are 1x3x3 (or, as torchvision's,
-        1x7x7) and 3x1x1.
-      stem_maxpool: 1x3x3 max-pool at spatial stride 2 after the stem.
-      temporal_kernels: for each stage, temporal kernels that its blocks take in turn (`basic_r2plus1d` has threes).
+      stem_kernel: temporal and spatial kernel of the `resnext3d` stem; the others have kernels of their own.
+      stem_stride: of the stem, in time and space.
+      stem_maxpool: a max-pool after the stem.
+      stem_pool_kernel, stem_pool_stride: of that pool, in time and space.
+      temporal_kernels: for each stage, temporal kernels that its blocks take in turn (of R(2+1)D, all are threes).
       temporal_conv_1x1: for each stage, whether a bottleneck's first convolution is the temporal one.
       temporal_strides, spatial_strides: stride of each stage's first block.
+      temporal_pools: for each stage from the first, frames of which a max-pool behind it makes one; 1, or an entry that
+        is left out: no pool.
       groups, width_per_group: grouped convolutions (ResNeXt); the width sets a bottleneck's inner channels.
       zero_init: every block starts as its shortcut alone.
       shared_middle: both pairs of a `basic_r2plus1d` block have the width that the first one needs, as torchvision's.
       closing_relu: a ReLU after every block's sum; the reference has it in pre-activated trunks too, their paper not.
+      closing_norm: a pre-activated trunk closes with batch norm and ReLU, and does not lead its first block with them,
+        for the stem has just done both; in 3D-ResNets it is the other way round.
+      norm_epsilon: added to the variance in batch norm.
       input_planes: channels of the clips.
     """
 
@@ -56,21 +65,55 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
     stem: str = "resnext3d"
     stem_planes: int = 64
     stem_kernel: tuple[int, int] = (3, 7)
+    stem_stride: tuple[int, int] = (1, 2)
     stem_maxpool: bool = False
+    stem_pool_kernel: tuple[int, int] = (1, 3)
+    stem_pool_stride: tuple[int, int] = (1, 2)
     temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,))
     temporal_conv_1x1: tuple[bool, ...] = (False, False, False, False)
     temporal_strides: tuple[int, ...] = (1, 2, 2, 2)
     spatial_strides: tuple[int, ...] = (1, 2, 2, 2)
+    temporal_pools: tuple[int, ...] = ()
     groups: int = 1
     width_per_group: int = 64
     zero_init: bool = False
     shared_middle: bool = False
     closing_relu: bool = True
+    closing_norm: bool = True
+    norm_epsilon: float = 1e-5
     input_planes: int = 3
 
     def block_names(self) -> tuple[str, ...]:
         """The name of every block, in the order in which they run: what `names` and `Head.block` can be."""
         return tuple(name for name, _ in self._steps(norm=None))
+
+    def enough_frames(self) -> int:
+        """Frames of a clip that is long enough for all strides and pools in time, if not the shortest such."""
+        return math.prod((self.stem_stride[0], self.stem_pool_stride[0], *self.temporal_strides, *self.temporal_pools))
+
+    def stem_convs(self) -> tuple[ConvSpec, ...]:
+        """The stem's convolutions, first to last."""
+        return stem_convs(self.stem, features=self.stem_planes, kernel=self.stem_kernel, stride=self.stem_stride)
+
+    def block_convs(self, stage: int, block: int, channels: int) -> tuple[ConvSpec, ...]:
+        """The convolutions of a block's residual branch, first to last.
+
+        Args:
+          stage, block: which one; stages from 1, blocks from 0.
+          channels: that come in.
+        """
+        s = stage - 1
+        return residual_convs(
+            self.residual,
+            channels=channels,
+            inner=self.groups * self.width_per_group * 2**s,
+            features=self.planes * 2**s,
+            time=self.temporal_kernels[s][block % len(self.temporal_kernels[s])],
+            temporal_first=self.temporal_conv_1x1[s],
+            stride=self._stride(s, block),
+            groups=self.groups,
+            shared_middle=self.shared_middle,
+        )
 
     @nn.compact
     def __call__(
@@ -96,10 +139,11 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
           axis_name: mapped axis over which a batch's statistics are shared.
 
         Raises:
-          InputError: an option, a name or a stage that does not exist; channels that do not come last.
+          InputError: an option, a name or a stage that does not exist; channels that do not come last; fewer frames
+            than a pool takes.
         """
         self._check(remat)
-        norm = partial(BatchNorm, axis_name=axis_name)
+        norm = partial(BatchNorm, axis_name=axis_name, epsilon=self.norm_epsilon)
         steps, kept = (self._steps(partial(norm, train=each), remat) for each in (train, False))
         return run(steps, x, names=names, kept=kept, frozen=frozen, offsets=offsets, planes=self.input_planes)
 
@@ -111,67 +155,59 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
                 name = f"pathway0-stage{stage}-block{block}"
                 kind = nn.remat(Block) if stage in remat else Block
                 steps.append((name, partial(self._block, kind, norm, name, stage - 1, block)))
-        if self.residual == "preactivated_bottleneck":
+            if (frames := (*self.temporal_pools, *[1] * stage)[stage - 1]) > 1:
+                steps.append((f"pathway0-stage{stage}-pool", partial(_pool, frames)))
+        if self._preactivated and self.closing_norm:
             # The reference's ReLU works in place: what it leaves under both names has been through it.
             steps.append((f"{name}-bn", lambda x: nn.relu(norm(name=f"{name}-bn")(x))))
             steps.append((f"{name}-relu", lambda x: x))
         return steps
 
+    @property
+    def _preactivated(self):
+        return self.residual.startswith("preactivated")
+
     def _stem(self, norm, x):
-        x = nn.relu(Branch(self._stem_convs(), norm, name="stem-path0")(x))
-        return nn.max_pool(x, (1, 3, 3), (1, 2, 2), [(0, 0), (1, 1), (1, 1)]) if self.stem_maxpool else x
+        x = nn.relu(Branch(self.stem_convs(), norm, name="stem-path0")(x))
+        if not self.stem_maxpool:
+            return x
+        (time, space), (t, s) = self.stem_pool_kernel, self.stem_pool_stride
+        padding = [(kernel // 2, kernel // 2) for kernel in (time, space, space)]
+        return nn.max_pool(x, (time, space, space), (t, s, s), padding)
 
     def _block(self, kind, norm, name, s, block, x):
-        time, space = self.temporal_strides[s], self.spatial_strides[s]
-        stride = (1, 1, 1) if block else (time, space, space)
         return kind(
-            self._residual_convs(s, block, x.shape[-1], stride),
-            stride,
+            self.block_convs(s + 1, block, x.shape[-1]),
+            self._stride(s, block),
             norm,
-            preactivated=self.residual == "preactivated_bottleneck",
+            preactivated=self._preactivated,
             preactivated_shortcut=self.shortcut == "preactivated",
-            leading=(s, block) != (0, 0),
+            leading=(s, block) != (0, 0) or not self.closing_norm,
             zero_init=self.zero_init,
             closing_relu=self.closing_relu,
+            projection=self.shortcut != "zero_padded",
             name=name,
         )(x)
 
-    def _stem_convs(self):
-        if self.stem != "resnext3d":  # 45 channels between, as in the reference and in torchvision
-            space = 7 if self.stem == "r2plus1d_7x7" else 3
-            return (ConvSpec(45, (1, space, space), (1, 2, 2)), ConvSpec(self.stem_planes, (3, 1, 1)))
-        time, space = self.stem_kernel
-        return (ConvSpec(self.stem_planes, (time, space, space), (1, 2, 2)),)
-
-    def _residual_convs(self, s, block, channels, stride):
-        """The convolutions of one block's residual branch; `s` is the stage's index from 0."""
-        features, basis = self.planes * 2**s, self.temporal_kernels[s]
-        time = basis[block % len(basis)]
-        if self.residual == "basic":
-            conv = ConvSpec(features, (time, 3, 3), groups=self.groups)
-            return (conv._replace(stride=stride), conv)
-        if self.residual == "basic_r2plus1d":
-            first = features * channels * 27 // (9 * channels + 3 * features)
-            second = first if self.shared_middle else features * features * 27 // (9 * features + 3 * features)
-            return self._factorised(first, features, stride) + self._factorised(second, features, (1, 1, 1))
-        inner = self.groups * self.width_per_group * 2**s
-        first, second = (time, 1) if self.temporal_conv_1x1[s] else (1, time)
-        return (
-            ConvSpec(inner, (first, 1, 1)),
-            ConvSpec(inner, (second, 3, 3), stride, self.groups),
-            ConvSpec(features, (1, 1, 1)),
-        )
-
-    def _factorised(self, middle, features, stride):
-        """3x3x3 as 1x3x3 and 3x1x1; their weights are as many where the width between is chosen for it."""
-        time, height, width = stride
-        return (
-            ConvSpec(middle, (1, 3, 3), (1, height, width), self.groups),
-            ConvSpec(features, (3, 1, 1), (time, 1, 1), self.groups),
-        )
+    def _stride(self, s, block):
+        time, space = self.temporal_strides[s], self.spatial_strides[s]
+        return (1, 1, 1) if block else (time, space, space)
 
     def _check(self, remat):
         positive = ("blocks", "planes", "stem_planes", "stem_kernel", "temporal_kernels", "temporal_strides")
-        positive += ("spatial_strides", "groups", "width_per_group", "input_planes")
+        positive += ("spatial_strides", "groups", "width_per_group", "input_planes", "stem_stride", "stem_pool_kernel")
+        positive += ("stem_pool_stride", *["temporal_pools"] * bool(self.temporal_pools))
         check_options(self, positive, {"residual": RESIDUALS, "shortcut": SHORTCUTS, "stem": STEMS})
         check_stages(self, remat=remat)
+        if self.norm_epsilon <= 0:
+            raise InputError(f"`norm_epsilon` (={self.norm_epsilon}) must be above 0")
+        if len(self.temporal_pools) > len(self.blocks):
+            raise InputError(
+                f"`temporal_pools` (={self.temporal_pools}) has more entries than `blocks` (={self.blocks}) has stages"
+            )
+
+
+def _pool(frames, x):
+    if x.shape[1] < frames:
+        raise InputError(f"{x.shape[1]} frames reach a pool of {frames}, which a clip of more frames would fill")
+    return nn.max_pool(x, (frames, 1, 1), (frames, 1, 1))

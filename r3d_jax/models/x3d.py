@@ -51,6 +51,10 @@ class X3D(nn.Module, metaclass=OwnHelp):
         """The name of every block, in the order in which they run: what `names` and `Head.block` can be."""
         return tuple(name for name, *_ in self._steps(norm=None))
 
+    def enough_frames(self) -> int:
+        """Frames of a clip that is long enough for all strides and pools in time, if not the shortest such."""
+        return 1
+
     @nn.compact
     def __call__(
         self,

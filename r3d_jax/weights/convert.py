@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.converted import read_tensors, write
 from r3d_jax.weights.load import load
@@ -15,16 +17,38 @@ from r3d_jax.weights.recognise import recognise, state_dict_of
 from r3d_jax.weights.torch_names import TORCHVISIONS, from_torch, naming_of, usual_naming
 from r3d_jax.weights.trained import TrainedNetwork
 
-# What torchvision trained its video networks with: Kinetics at 15 frames a second, half of most videos' rate.
+# Mean and standard deviation of the pixels over 255 that projects train their networks with; ImageNet's, if none.
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-# What PySlowFast and PyTorchVideo did; mmaction2 has ImageNet's.
-GREY = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
-PIXELS = {"torchvision": KINETICS, "pytorchvideo": GREY, "pyslowfast": GREY}
-# (frames, edge, stride) of the training clips, where nothing else is said.
-CLIPS = {"torchvision": (16, 112, 2), "classyvision": (8, 112, 1), "torchvision_2d": (8, 224, 1)}
-TEST_SIZE = 128
-OTHERS = ("pytorchvideo", "mmaction2", "pyslowfast")  # who tested at a short edge of 256
-CLIPS |= dict.fromkeys(OTHERS, (32, 224, 2))
+PIXELS = {
+    "torchvision": KINETICS,
+    "pytorchvideo": {"mean": (0.45,) * 3, "std": (0.225,) * 3},
+    "pyslowfast": {"mean": (0.45,) * 3, "std": (0.225,) * 3},
+    "kenshohara": {"mean": (0.4345, 0.4051, 0.3775), "std": (0.2768, 0.2713, 0.2737)},
+}
+# Of 3D-ResNets' older files, whose batch norm did not count batches yet: ActivityNet's mean, and 1 of 255.
+OLDER_KENSHOHARA = {"mean": (114.77 / 255, 107.74 / 255, 99.48 / 255), "std": (1 / 255,) * 3}
+# (frames, stride) of clips, where nothing else is said, by how many frames become one; the last, for any more. What
+# torchvision trained on has 15 frames a second, half of most videos' rate.
+CLIPS = {
+    "torchvision": {8: (16, 2)},
+    "classyvision": {8: (8, 1)},
+    "torchvision_2d": {8: (8, 1)},
+    "pytorchvideo": {2: (8, 8), 4: (16, 4), 8: (32, 2)},
+    "pyslowfast": {2: (8, 8), 4: (16, 4), 8: (32, 2)},
+    "mmaction2": {1: (8, 8), 8: (32, 2)},
+    "kenshohara": {16: (16, 1)},
+}
+VMZ_CLIPS = {"vmz_r2plus1d_34": (8, 1), "vmz_r2plus1d_152": (32, 2), "ircsn_152": (32, 2), "ipcsn_152": (32, 2)}
+# Edge of the training crop, short edge and squares of a view in testing.
+SIZES = {
+    "torchvision": (112, 128, 1),
+    "classyvision": (112, 128, 1),
+    "torchvision_2d": (224, 128, 1),
+    "pytorchvideo": (224, 256, 3),
+    "pyslowfast": (224, 256, 3),
+    "mmaction2": (224, 256, 3),
+    "kenshohara": (112, 112, 1),
+}
 
 
 def convert(
@@ -50,15 +74,16 @@ def convert(
         network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
-      source: a file of torchvision, ClassyVision, PyTorchVideo, mmaction2 or PySlowFast (PyTorch, safetensors), a run's
-        folder, or a converted network.
+      source: a file of PyTorch or safetensors from one of the projects in `torch_names.NAMINGS`, a run's folder, or a
+        converted network.
       out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
       classes: a file with one class name a line, in the order of the head's rows.
       mean, std: of the pixels over 255, for each channel; empty: what `source` says, or its origin's usual.
       frames, crop, stride, test_size: of the clips, as in `ClipSpec`; 0: what `source` says, or its origin's usual.
       checkpoint: of a run: "last" or "best".
-      names: "torchvision" or "classyvision": of the tensors written; empty: torchvision's where it has that network.
+      names: whose the names of the tensors written are: one of `torch_names.NAMINGS` but "torchvision_2d"; empty: those
+        of `source`, or of the project that has the network, torchvision's or ClassyVision's if they have it.
 
     Returns:
       Lines that tell what was found and what was written.
@@ -73,7 +98,7 @@ def convert(
     numbers = {"frames": frames, "crop": crop, "stride": stride, "test_size": test_size}
     if below := [f"`{name}` (={value})" for name, value in numbers.items() if value < 0]:
         raise InputError(f"{', '.join(below)} must be at least 1, or 0 for what the network brings")
-    network, origin = _read(source, model, checkpoint)
+    network, origin, naming = _read(source, model, checkpoint)
     pixels = _pixels(network.model, mean, std)
     given = {name: value for name, value in numbers.items() if value}
     network = network._replace(
@@ -81,7 +106,7 @@ def convert(
         class_names=_class_names(classes, network),
         clip=_changed(network.clip, given),
     )
-    names = names or usual_naming(network.model)
+    names = names or naming or usual_naming(network.model)
     write(out, network, names)
     size = out.stat().st_size / 2**20
     return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
@@ -92,16 +117,33 @@ def kinetics400() -> tuple[str, ...]:
     return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
 
 
+def usual_clip(naming: str, trunk: Any, config: dict[str, Any]) -> ClipSpec:
+    """The clip that a project trains and tests a network on.
+
+    Args:
+      naming: whose names its tensors have: one of `torch_names.NAMINGS`.
+      trunk: of the network.
+      config: of the model, ClassyVision's; empty for others.
+    """
+    reduction, usual = trunk.enough_frames(), CLIPS[naming]
+    frames, stride = usual[min((limit for limit in usual if limit >= reduction), default=max(usual))]
+    if naming == "torchvision":
+        (frames, stride), *_ = [*(clip for name, clip in VMZ_CLIPS.items() if PRESETS[name] == trunk), (frames, stride)]
+    crop, test_size, crops = SIZES[naming]
+    frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
+    return _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size, crops=crops), {"crop": crop})
+
+
 def _read(source, model, checkpoint):
-    """(network, what it was found to be)."""
+    """(network, what it was found to be, whose names it keeps or "" for the usual ones)."""
     if not source.exists():
         raise InputError(f"no file and no run at {source}")
     if source.is_dir():
-        return load(source, checkpoint), f"a run, its {checkpoint} checkpoint"
+        return load(source, checkpoint), f"a run, its {checkpoint} checkpoint", ""
     if source.suffix == ".safetensors":
         content, header = read_tensors(source)
         if header is not None:
-            return load(source), "a converted network"
+            return load(source), "a converted network", ""
     else:
         content = read_pth(source)
     tensors, config = state_dict_of(content)
@@ -109,13 +151,11 @@ def _read(source, model, checkpoint):
         model, config = "", _read_config(Path(model))
     naming = naming_of(tensors)
     network, found = recognise(tensors, naming, model, config)
-    network = network.clone(**PIXELS.get(naming, {}))
-    frames, crop, stride = CLIPS[naming]
-    if config:
-        frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
-    test_size = 256 if naming in OTHERS else TEST_SIZE
-    clip = _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size), {"crop": crop})
-    return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}"
+    older = naming == "kenshohara" and not any(name.endswith("num_batches_tracked") for name in tensors)
+    network = network.clone(**OLDER_KENSHOHARA if older else PIXELS.get(naming, {}))
+    clip = usual_clip(naming, network.trunk, config or {})
+    kept = "" if naming.startswith(("classyvision", "torchvision")) else naming
+    return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}", kept
 
 
 def _pixels(model, mean, std):

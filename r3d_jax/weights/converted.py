@@ -21,7 +21,7 @@ def write(path: Path, network: TrainedNetwork, naming: str) -> None:
 
     Args:
       path: of the new file; folders above it are made.
-      naming: whose names the tensors get: "classyvision" or "torchvision".
+      naming: whose names the tensors get: one of `torch_names.NAMINGS`, but for "torchvision_2d".
 
     Raises:
       InputError: a network that the naming has no names for; a file that is there already.

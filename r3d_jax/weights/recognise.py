@@ -1,6 +1,7 @@
 """Which network the tensors of a PyTorch file are the weights of."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,8 +10,21 @@ import numpy as np
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.presets import PRESETS
+from r3d_jax.models.resnet3d import ResNet3D
+from r3d_jax.models.x3d import X3D
 from r3d_jax.weights.classyvision import from_classyvision
-from r3d_jax.weights.torch_names import heads_of, torch_names
+from r3d_jax.weights.torch_names import heads_of, misfits, project_of, torch_names
+
+# Networks that a project does not have, whereas it has others with weights of the same shapes, which differ from them
+# in a pool or in batch norm's epsilon.
+_LACKS = {
+    "classyvision": ("pytorchvideo_i3d_r50", "mmaction2_i3d_r50"),
+    "torchvision": ("csn_r101",),
+    "pytorchvideo": ("mmaction2_i3d_r50", "ircsn_50", "ircsn_152"),
+    "pyslowfast": ("mmaction2_i3d_r50",),
+    "mmaction2": ("i3d_r50", "pytorchvideo_i3d_r50", "csn_r101"),
+}
+_NAMED = 8  # tensors that a message names
 
 
 def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
@@ -33,7 +47,7 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
     for key in ("model", "state_dict", "model_state_dict", "model_state"):
         content = _inside(content, key) or content
     # Names of a network that was wrapped for several devices start with "module.".
-    tensors = {re.sub(r"^(module\.)+", "", name): value for name, value in _flat(content)}
+    tensors = {re.sub(r"^(module\.)+", "", name): value for name, value in _leaves(content)}
     if not tensors:
         raise InputError("no state dict in this file: it must hold named tensors, or a checkpoint that does")
     return tensors, config
@@ -56,16 +70,18 @@ def recognise(
     """
     if config and not name:
         return from_classyvision(config), "network as its configuration says"
-    heads = heads_of(tensors)
+    heads = heads_of(tensors, naming)
     if name:
         if name not in PRESETS:
             raise InputError(f"no network {name!r}; there are {', '.join(PRESETS)}, or a ClassyVision configuration")
         return Classifier(PRESETS[name], heads), f"network {name}"
-    fitting = [name for name, trunk in PRESETS.items() if _fits(tensors, Classifier(trunk, heads), naming)]
-    if len({PRESETS[name] for name in fitting}) != 1:  # X3D's XS, S and M are one network
-        which = ", ".join(fitting) or "none of ours"
+    trunks = _alike(tensors, naming)
+    faults = {name: _faults(tensors, Classifier(trunk, heads), naming) for name, trunk in trunks.items()}
+    fitting = [name for name, found in faults.items() if not found]
+    if len({trunks[name] for name in fitting}) != 1:  # X3D's XS, S and M are one network
+        which = ", ".join(fitting) or f"none of ours{_nearest(faults)}"
         raise InputError(f"these weights fit {which}; name the network (`model`: a preset or a ClassyVision .json)")
-    return Classifier(PRESETS[fitting[0]], heads), f"network {' or '.join(fitting)}, which alone fits them"
+    return Classifier(trunks[fitting[0]], heads), f"network {' or '.join(fitting)}, which alone fits them"
 
 
 def _inside(content, *keys):
@@ -75,26 +91,80 @@ def _inside(content, *keys):
     return content if isinstance(content, Mapping) else None
 
 
-def _flat(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
+def _leaves(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
     for key, value in tree.items() if isinstance(tree, Mapping) else ():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _leaves(value, f"{prefix}{key}.")
         elif isinstance(value, np.ndarray):
             yield f"{prefix}{key}", value
 
 
-def _fits(tensors, model, naming):
-    pattern = r"layer\d+\.\d+\.|stage\d+-block\d+\.|\d+\.res_blocks\.\d+\.|s\d+\.pathway0_res\d+\."
-    # Both pathways of SlowFast have as many blocks: they are counted once.
-    blocks = (re.search(pattern, re.sub(r"multipathway_blocks\.\d\.", "", name)) for name in tensors)
-    if len({match[0] for match in blocks if match}) != sum(model.trunk.blocks):
-        return False
-    try:
-        names = torch_names(model, naming)
-    except InputError:  # a naming that has no names for this kind of network
-        return False
-    found = {name: value.shape for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    expected = {name: shape for name, (_, shape) in names.items()}
-    if naming == "torchvision_2d":  # kernels to be inflated
-        expected = {name: shape if len(shape) < 5 else shape[:2] + shape[3:] for name, shape in expected.items()}
-    return found == expected
+def _alike(tensors, naming):
+    """Trunks of the same kind, a `ResNet3D` with the same stem and first block, told in no time, {name: trunk}.
+
+    Of presets with as many blocks in each stage; where there are none, of others, made as deep as the tensors are.
+    """
+    same, deeper = {}, {}
+    for name, trunk in PRESETS.items():
+        project = project_of(trunk, naming)
+        if project is None or name in _LACKS.get(naming, ()) or not any(re.match(project.mark, key) for key in tensors):
+            continue
+        if isinstance(trunk, X3D):
+            trunk = trunk.clone(shortcut_norm=naming == "pyslowfast")
+        blocks = _blocks(tensors, project)
+        if project.refusal(trunk) or len(blocks) != len(trunk.blocks):
+            continue
+        if isinstance(trunk, ResNet3D) and not _begins(tensors, trunk, naming):
+            continue
+        if trunk.blocks == blocks:
+            same[name] = trunk
+        elif (other := trunk.clone(blocks=blocks)) not in deeper.values():
+            deeper[f"{name} with `blocks` {blocks}"] = other
+    return same or deeper
+
+
+def _blocks(tensors, project):
+    """How many blocks each stage has."""
+    found = {match[0] for name in tensors if (match := re.search(project.block, name))}
+    stages = Counter(int(re.findall(r"\d+", block)[0]) for block in found)
+    return tuple(count for _, count in sorted(stages.items()))
+
+
+def _begins(tensors, trunk, naming):
+    """Whether stem and first block have convolutions of the same shapes."""
+    convs = {("stem-path0",): (trunk.input_planes, trunk.stem_convs())}
+    convs["pathway0-stage1-block0", "residual"] = trunk.stem_planes, trunk.block_convs(1, 0, trunk.stem_planes)
+    shapes = {}
+    for path, (channels, row) in convs.items():
+        for number, conv in enumerate(row, start=1):
+            key = f"{project_of(trunk, naming).module(trunk, *path, f'conv{number}')}.weight"
+            shapes[key] = (conv.features, channels // conv.groups, *conv.kernel)
+            channels = conv.features
+    return all(key in tensors and tensors[key].shape == shape for key, shape in _flat(shapes, naming).items())
+
+
+def _faults(tensors, model, naming):
+    """What keeps tensors from being a network's, a line each."""
+    tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    shapes = {name: shape for name, (_, shape) in torch_names(model, naming).items()}
+    shapes = _flat(shapes, naming)
+    return misfits(tensors, shapes) + [
+        f"misshaped: {name} {list(tensors[name].shape)}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+
+
+def _flat(shapes, naming):
+    """Those of an image network, whose kernels are to be inflated; others as they are."""
+    if naming != "torchvision_2d":
+        return shapes
+    return {name: shape[:2] + shape[3:] if len(shape) == 5 else shape for name, shape in shapes.items()}
+
+
+def _nearest(faults):
+    if not faults:
+        return ""
+    name, lines = min(faults.items(), key=lambda item: len(item[1]))
+    more = f", and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    return f" ({name} is the nearest, but for {', '.join(lines[:_NAMED])}{more})"

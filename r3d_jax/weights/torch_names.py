@@ -1,7 +1,8 @@
-"""PyTorch state dicts, torchvision's and ClassyVision's, to our variables and back; 2-D kernels inflated to 3-D."""
+"""PyTorch state dicts, under the names of several projects, to our variables and back; 2-D kernels inflated to 3-D."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
@@ -10,52 +11,74 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.head import Head
 from r3d_jax.models.presets import PRESETS
-from r3d_jax.weights import sibling_names
+from r3d_jax.models.slowfast import SlowFast
+from r3d_jax.models.x3d import X3D
+from r3d_jax.weights import naming_slowfast, naming_x3d
+from r3d_jax.weights.naming import Naming
+from r3d_jax.weights.naming_classyvision import CLASSYVISION
+from r3d_jax.weights.naming_kenshohara import KENSHOHARA
+from r3d_jax.weights.naming_mmaction2 import MMACTION2
+from r3d_jax.weights.naming_pyslowfast import PYSLOWFAST
+from r3d_jax.weights.naming_pytorchvideo import PYTORCHVIDEO
+from r3d_jax.weights.naming_torchvision import TORCHVISION, TORCHVISION_2D
 
 TORCHVISIONS = [PRESETS[name] for name in ("r3d_18", "mc3_18", "torchvision_r2plus1d_18")]
+_HOMES = {  # networks that ClassyVision does not have, by a project that does
+    "torchvision": [*TORCHVISIONS, *(trunk for name, trunk in PRESETS.items() if name.startswith("vmz"))],
+    "pytorchvideo": [
+        PRESETS[name]
+        for name in ("r2plus1d_r50", "pytorchvideo_i3d_r50", "slow_r50", "slow_r101", "c2d_r50", "csn_r101")
+    ],
+    "pyslowfast": [PRESETS["slow_c2d_r50"]],
+    "mmaction2": [PRESETS[name] for name in PRESETS if name.startswith(("mmaction2", "ircsn", "ipcsn"))],
+    "kenshohara": [PRESETS[name] for name in PRESETS if name.startswith("kenshohara")],
+}
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
-# Our modules of a branch -> theirs, where they do not follow a rule.
-_CLASSY_STEMS = {
-    "resnext3d": {"conv1": "conv", "bn1": "bn"},
-    "r2plus1d": {"conv1": "conv.0", "bn1": "conv.1", "conv2": "conv.3", "bn2": "bn"},
+NAMINGS = {
+    "classyvision": CLASSYVISION,
+    "torchvision": TORCHVISION,
+    "pytorchvideo": PYTORCHVIDEO,
+    "pyslowfast": PYSLOWFAST,
+    "mmaction2": MMACTION2,
+    "kenshohara": KENSHOHARA,
+    "torchvision_2d": TORCHVISION_2D,
 }
-_CLASSY_RESIDUALS = {
-    "basic": {"conv1": "0", "bn1": "1", "conv2": "3", "bn2": "4"},
-    "basic_r2plus1d": {
-        **{"conv1": "0.0", "bn1": "0.1", "conv2": "0.3", "bn2": "1"},
-        **{"conv3": "3.0", "bn3": "3.1", "conv4": "3.3", "bn4": "4"},
-    },
-}
-_VIDEO_STEM = {"conv1": "0", "bn1": "1", "conv2": "3", "bn2": "4"}
-_VIDEO_FACTORISED = {
-    **{"conv1": "conv1.0.0", "bn1": "conv1.0.1", "conv2": "conv1.0.3", "bn2": "conv1.1"},
-    **{"conv3": "conv2.0.0", "bn3": "conv2.0.1", "conv4": "conv2.0.3", "bn4": "conv2.1"},
-}
+# Of trunks that are no `ResNet3D`.
+_OTHERS = {SlowFast: naming_slowfast.NAMINGS, X3D: naming_x3d.NAMINGS}
 
 
-def naming_of(names: Iterable[str]) -> str:
-    """Whose names the tensors of a state dict have: one of NAMINGS or of `sibling_names`' namings.
+def naming_of(tensors: Mapping[str, np.ndarray]) -> str:
+    """Whose names the tensors of a state dict have: one of NAMINGS; "torchvision_2d" is its image networks'.
+
+    The names of 3D-ResNets-PyTorch ("kenshohara") are those of torchvision's image networks; their kernels have time.
 
     Args:
-      names: of the tensors.
+      tensors: {name: array}.
 
     Raises:
       InputError: names of something else.
     """
-    names = set(names)
-    if any(name.startswith("trunk.stem.stem.") for name in names):
-        return "classyvision"
-    if "stem.0.weight" in names:
-        return "torchvision"
-    if "conv1.weight" in names and any(name.startswith("layer1.0.") for name in names):
-        return "torchvision_2d"
-    if found := sibling_names.naming_of(names):
-        return found
-    some = ", ".join(sorted(names)[:3]) or "none"
+    for naming, project in _projects():
+        found = [name for name in tensors if re.match(project.mark, name)]
+        if found and any(re.search(project.block, name) for name in tensors):
+            flat = naming == "kenshohara" and tensors[found[0]].ndim == 4
+            return "torchvision_2d" if flat else naming
+    some = ", ".join(sorted(tensors)[:3]) or "none"
     raise InputError(
-        f"neither a video network of torchvision or ClassyVision nor an image ResNet of torchvision: {some} ..."
+        "neither a video network of torchvision, ClassyVision, PyTorchVideo, PySlowFast, mmaction2 or "
+        f"3D-ResNets-PyTorch nor an image ResNet of torchvision: {some} ..."
     )
+
+
+def project_of(trunk: Any, naming: str) -> Naming | None:
+    """How a project calls the tensors of a trunk's kind; None where it has no such kind.
+
+    Args:
+      trunk: of the network.
+      naming: one of NAMINGS.
+    """
+    return _OTHERS.get(type(trunk), NAMINGS).get(naming)
 
 
 def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
@@ -64,7 +87,7 @@ def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ..
     For example, "stem.0.weight" of torchvision is at ("params", "trunk", "stem-path0", "conv1", "kernel").
 
     Args:
-      naming: one of NAMINGS, or for a SlowFast or X3D network one of its file's.
+      naming: one of NAMINGS.
 
     Returns:
       {name in the state dict: (path in our variables, shape in the state dict)}.
@@ -72,17 +95,17 @@ def torch_names(model: Classifier, naming: str) -> dict[str, tuple[tuple[str, ..
     Raises:
       InputError: a network that the naming has no names for.
     """
-    if sibling := sibling_names.sibling_of(model):
-        sibling_names.check(model, naming)
-    elif naming != "classyvision":
-        _check_naming(model, naming)
-    last = model.trunk.block_names()[-1]
-    names = {}
+    if refusal := refusal_of(model, naming):
+        others = "" if type(model.trunk) in _OTHERS else "; ClassyVision has"
+        raise InputError(f"{naming} has no names for {refusal}{others}")
+    project, names = project_of(model.trunk, naming), {}
     for path, leaf in tree_leaves_with_path(abstract_variables(model)):
         _, *modules, leaf_name = path = tuple(key.key for key in path)
-        name = sibling_names.name_of(model, naming, tuple(modules)) if sibling else None
-        name = name or (_head_name(model, modules[0], naming, last) if len(modules) == 1 else None)
-        name = name or NAMINGS[naming](model.trunk, *modules[1:])
+        if len(modules) == 1:
+            name = project.linear(model, int(modules[0].removeprefix("heads_")))
+        else:
+            block = modules[1:] if modules[0] == "trunk" else ("head", *modules[1:])
+            name = project.module(model.trunk, *block)
         shape = leaf.shape if leaf.ndim < 2 else (*leaf.shape[:-3:-1], *leaf.shape[:-2])
         names[f"{name}.{LEAVES[leaf_name]}"] = (path, shape)
     order = {block: place for place, block in enumerate(model.trunk.block_names())}
@@ -104,8 +127,7 @@ def from_torch(tensors: Mapping[str, np.ndarray], model: Classifier) -> dict:
     """
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     names = torch_names(model, naming_of(tensors))
-    faults = [f"missing: {name} {list(shape)}" for name, (_, shape) in names.items() if name not in tensors]
-    faults += [f"superfluous: {name} {list(value.shape)}" for name, value in tensors.items() if name not in names]
+    faults = misfits(tensors, {name: shape for name, (_, shape) in names.items()})
     variables = {"params": {}, "batch_stats": {}}
     for name, (path, shape) in names.items():
         if name not in tensors:
@@ -129,7 +151,7 @@ def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.nd
 
     Args:
       variables: `params` and `batch_stats` of `model`.
-      naming: whose names the tensors get, such as "classyvision" or "torchvision".
+      naming: whose names the tensors get: one of NAMINGS, but for "torchvision_2d".
 
     Raises:
       InputError: a network that the naming has no names for.
@@ -146,33 +168,60 @@ def to_torch(variables: dict, model: Classifier, naming: str) -> dict[str, np.nd
     return tensors
 
 
-def usual_naming(model: Classifier) -> str:
-    """Whose names a network's tensors usually get: "torchvision" where that has the network, else "classyvision".
+def misfits(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """A line for each tensor that is missing, and for each that has no place in a state dict of these `shapes`."""
+    faults = [f"missing: {name} {list(shape)}" for name, shape in shapes.items() if name not in tensors]
+    return faults + [
+        f"superfluous: {name} {list(value.shape)}" for name, value in tensors.items() if name not in shapes
+    ]
 
-    SlowFast and X3D have another usual one (`sibling_names.usual_naming`).
+
+def refusal_of(model: Classifier, naming: str) -> str:
+    """What of a network a naming has no names for, in a few words; empty, if it has names for all of it.
+
+    Args:
+      naming: one of NAMINGS.
     """
-    if sibling_names.sibling_of(model):
-        return sibling_names.usual_naming(model)
-    single = len(model.heads) == 1 and model.heads[0].block in ("", model.trunk.block_names()[-1])
-    return "torchvision" if single and model.trunk in TORCHVISIONS else "classyvision"
+    last, project = model.trunk.block_names()[-1], project_of(model.trunk, naming)
+    if project is None:
+        return f"a network of kind {type(model.trunk).__name__}"
+    if refusal := project.refusal(model.trunk):
+        return refusal
+    if project.single and (len(model.heads) != 1 or model.heads[0].block not in ("", last)):
+        return f"heads but one, on the last block ({last})"
+    return ""
 
 
-def heads_of(tensors: Mapping[str, np.ndarray]) -> tuple[Head, ...]:
-    """The heads that a state dict tells of, pooling any grid; all but torchvision's average probabilities.
+def usual_naming(model: Classifier) -> str:
+    """Whose names a network's tensors usually get: those of the project that has the network, or ClassyVision's."""
+    for naming, trunks in _HOMES.items():
+        if model.trunk in trunks and not refusal_of(model, naming):
+            return naming
+    others = _OTHERS.get(type(model.trunk), ())
+    return next((naming for naming in others if not refusal_of(model, naming)), "classyvision")
+
+
+def heads_of(tensors: Mapping[str, np.ndarray], naming: str) -> tuple[Head, ...]:
+    """The heads that a state dict tells of, pooling any grid; they average probabilities, but for torchvision's.
+
+    Args:
+      tensors: {name: array}.
+      naming: whose names those are: one of NAMINGS.
 
     Raises:
       InputError: there is none.
     """
-    heads = []
-    for name, value in tensors.items():
-        if name == "fc.weight":
-            heads.append(Head(len(value)))
-        elif found := re.match(r"heads\.(.+?)\.(.+)\.head_fcl\.projection\.weight$", name):
-            heads.append(Head(len(value), block=found[1], unique_id=found[2], average="probabilities"))
-        elif found := sibling_names.head_of(name, tensors):
-            heads.append(found)
+    average = "logits" if naming.startswith("torchvision") else "probabilities"
+    patterns = dict.fromkeys(project.head for each, project in _projects() if each == naming)
+    hidden = [len(value) for name, value in tensors.items() if re.match(naming_x3d.HIDDEN, name)]
+    heads = [
+        Head(len(value), average=average, hidden=sum(hidden), **found.groupdict())
+        for name, value in tensors.items()
+        for pattern in patterns
+        if (found := re.match(pattern, name))
+    ]
     if not heads:
-        raise InputError("these weights have no head (fc.weight, or ClassyVision's head_fcl.projection.weight)")
+        raise InputError(f"these weights have no head: no linear layer under the name that {naming} gives it")
     return tuple(heads)
 
 
@@ -184,67 +233,6 @@ def _inflated(value, shape):
     return value
 
 
-def _check_naming(model, naming):
-    """Refuses what torchvision's classes cannot hold; `torchvision_2d` is only ever read."""
-    if naming not in NAMINGS:
-        raise InputError(f"{naming} has no names for a network of kind ResNet3D; {' and '.join(NAMINGS)} have")
-    if model.trunk.residual == "preactivated_bottleneck":
-        raise InputError("torchvision has no names for a pre-activated network; ClassyVision has")
-    last = model.trunk.block_names()[-1]
-    if len(model.heads) != 1 or model.heads[0].block not in ("", last):
-        raise InputError(f"torchvision has one head, on the last block ({last}); name ClassyVision's naming instead")
-
-
-def _head_name(model, module, naming, last):
-    """The name of the linear layer `heads_{i}`."""
-    if naming != "classyvision":
-        return "fc"
-    head = model.heads[int(module.removeprefix("heads_"))]
-    return f"heads.{head.block or last}.{head.unique_id}.head_fcl.projection"
-
-
-def _classyvision(trunk, block, branch=None, module=None):
-    if block == "stem-path0":
-        return f"trunk.stem.stem.stem-path0.{_CLASSY_STEMS[trunk.stem.removesuffix('_7x7')][branch]}"
-    stage = re.match(r"pathway0-stage(\d+)", block)[1]
-    prefix = f"trunk.stages.{int(stage) - 1}.pathway0.{block}"
-    if branch is None:
-        return prefix
-    kind, number = module[:-1], int(module[-1])
-    if branch == "shortcut":
-        return f"{prefix}.skip.branch1{'_bn' if kind == 'bn' else ''}"
-    if trunk.residual in _CLASSY_RESIDUALS:
-        return f"{prefix}.residual.transform.{_CLASSY_RESIDUALS[trunk.residual][module]}"
-    return f"{prefix}.residual.branch2{'abc'[number - 1]}{'_bn' if kind == 'bn' else ''}"
-
-
-def _torchvision(trunk, block, branch=None, module=None):
-    if block == "stem-path0":
-        return f"stem.{_VIDEO_STEM[branch]}"
-    prefix = _layer(block)
-    kind, number = module[:-1], module[-1]
-    if branch == "shortcut":
-        return f"{prefix}.downsample.{int(kind == 'bn')}"
-    if trunk.residual == "basic_r2plus1d":
-        return f"{prefix}.{_VIDEO_FACTORISED[module]}"
-    return f"{prefix}.conv{number}.{int(kind == 'bn')}"
-
-
-def _torchvision_2d(trunk, block, branch=None, module=None):
-    if block == "stem-path0":
-        return branch
-    if branch == "shortcut":
-        return f"{_layer(block)}.downsample.{int(module.startswith('bn'))}"
-    return f"{_layer(block)}.{module}"
-
-
-def _layer(block):
-    stage, number = re.match(r"pathway0-stage(\d+)-block(\d+)", block).groups()
-    return f"layer{stage}.{number}"
-
-
-NAMINGS: dict[str, Callable] = {
-    "classyvision": _classyvision,
-    "torchvision": _torchvision,
-    "torchvision_2d": _torchvision_2d,
-}
+def _projects() -> Iterator[tuple[str, Naming]]:
+    for known in (NAMINGS, *_OTHERS.values()):
+        yield from known.items()

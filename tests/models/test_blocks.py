@@ -73,3 +73,21 @@ def test_a_shortcut_projects_where_shapes_differ(features, stride, projects):
 def test_a_block_can_start_as_its_shortcut_alone(closing_relu):
     out, _ = fresh(block(6, zero_init=True, closing_relu=closing_relu))
     np.testing.assert_array_equal(out, np.maximum(X, 0) if closing_relu else X)
+
+
+def test_a_shortcut_can_take_what_lies_on_the_stride_and_pad_with_zeros():
+    """The paper's option A, which has no weights."""
+    zero = block(8, (2, 2, 1), projection=False, zero_init=True, closing_relu=False)
+    out, variables = fresh(zero)
+    assert set(variables["params"]) == {"residual"}
+    np.testing.assert_array_equal(out[..., :6], X[:, ::2, ::2])
+    np.testing.assert_array_equal(out[..., 6:], 0)
+    with pytest.raises(ValueError, match="zero-padded shortcut cannot make 4 channels of 6"):
+        shapes(block(4, projection=False))
+
+
+def test_a_relu_between_two_convolutions_can_be_left_out():
+    """Then both are one linear map, up to batch norm's shift."""
+    convs = (ConvSpec(4, (1, 1, 1), relu=False), ConvSpec(6, (1, 1, 1)))
+    out, variables = fresh(Branch(convs, NORM))
+    np.testing.assert_allclose(Branch(convs, NORM).apply(variables, -X), -out, rtol=1e-6)

@@ -30,7 +30,7 @@ def same_padding(monkeypatch):
 
 
 def larger_epsilon(monkeypatch):
-    monkeypatch.setattr(resnet3d, "BatchNorm", partial(BatchNorm, epsilon=1e-3))
+    monkeypatch.setattr(resnet3d, "BatchNorm", lambda **options: BatchNorm(**options | {"epsilon": 1e-3}))
 
 
 def bare_shortcut(monkeypatch):

@@ -92,6 +92,8 @@ def test_an_offset_is_added_to_its_block_alone_and_zeros_change_nothing(rng):
 
 
 ZEROS = {"basic": "bn2", "basic_r2plus1d": "bn4", "postactivated_bottleneck": "bn3", "preactivated_bottleneck": "conv3"}
+ZEROS |= {"preactivated_basic": "conv2", "ircsn_bottleneck": "bn3", "ipcsn_bottleneck": "bn4"}
+ZEROS |= {"r2plus1d_bottleneck": "bn4", "r2plus1d_time_first_bottleneck": "bn4"}
 
 
 @pytest.mark.slow
@@ -114,20 +116,53 @@ def test_an_unknown_block_is_named_with_those_there_are():
         jax.eval_shape(partial(ResNet3D().init, remat=(5,)), jax.random.key(0), jnp.zeros((1, 4, 16, 16, 3)))
 
 
+def test_a_pool_behind_a_stage_is_a_block_and_takes_whole_groups_of_frames(rng):
+    trunk = ResNet3D(**ONE_STAGE, temporal_pools=(2,))
+    assert trunk.block_names()[-2:] == (SECOND, "pathway0-stage1-pool")
+    model = build("r3d_18", 3, **ONE_STAGE, temporal_pools=(2,))
+    x = rng.standard_normal((1, 5, 8, 8, 3), np.float32)
+    found = jax.jit(partial(trunk.apply, names=(SECOND, "pathway0-stage1-pool")))(trunk_of(model), x)
+    pairs = found[SECOND][:, :4].reshape(1, 2, 2, 4, 4, 8)
+    np.testing.assert_array_equal(found["pathway0-stage1-pool"], pairs.max(2))
+    with pytest.raises(ValueError, match="1 frames reach a pool of 2"):
+        shapes(trunk, (1, 8, 8), ())
+    assert trunk.enough_frames() == 2 and ResNet3D().enough_frames() == 8
+
+
+def test_stem_and_stem_pool_can_stride_in_time():
+    trunk = ResNet3D(
+        **ONE_STAGE, stem_stride=(2, 1), stem_maxpool=True, stem_pool_kernel=(3, 3), stem_pool_stride=(2, 2)
+    )
+    assert shapes(trunk, (9, 8, 8), ("stem-path0",))["stem-path0"].shape == (1, 3, 4, 4, 4)
+
+
+def test_a_preactivated_trunk_can_lead_its_first_block_and_close_with_nothing():
+    for residual in ("preactivated_basic", "preactivated_bottleneck"):
+        for closing in (True, False):
+            trunk = ResNet3D(**ONE_STAGE, residual=residual, closing_norm=closing)
+            params = jax.eval_shape(trunk.init, jax.random.key(0), jnp.zeros((1, 2, 8, 8, 3)))["params"]
+            assert ("bn1" in params["pathway0-stage1-block0"]["residual"]) == (not closing)
+            assert (f"{SECOND}-bn" in params) == closing and (f"{SECOND}-relu" in trunk.block_names()) == closing
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"residual": "basics"}, "`residual` .='basics'. must be one of basic, basic_r2plus1d"),
-        ({"shortcut": "none"}, "`shortcut` .='none'. must be one of postactivated, preactivated"),
+        ({"shortcut": "none"}, "`shortcut` .='none'. must be one of postactivated, preactivated, zero_padded"),
         ({"stem": "patch"}, "`stem` .='patch'. must be one of resnext3d, r2plus1d"),
         ({"blocks": (1, 1)}, "`temporal_kernels` .* must have one entry for each of the 2 stages"),
         ({"blocks": (2, 0, 2, 2)}, r"`blocks` .=\(2, 0, 2, 2\). must be at least 1"),
         ({"planes": 0}, "`planes` .=0. must be at least 1"),
         ({"temporal_kernels": ((3,), (), (3,), (3,))}, "`temporal_kernels` .* must be at least 1, and not empty"),
         ({"temporal_kernels": ((3,), (2,), (3,), (3,))}, "`temporal_kernels` .* must be odd"),
+        ({"stem_pool_kernel": (0, 3)}, "`stem_pool_kernel` .* must be at least 1"),
+        ({"temporal_pools": (0,)}, "`temporal_pools` .* must be at least 1"),
+        ({"temporal_pools": (1,) * 5}, "`temporal_pools` .* has more entries than `blocks` .* has stages"),
+        ({"norm_epsilon": 0.0}, "`norm_epsilon` .=0.0. must be above 0"),
         ({"groups": 3}, "`groups` .=3. must divide the 64 and 64 channels"),
     ],
 )
 def test_options_that_do_not_exist_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        shapes(ResNet3D(**options), (4, 16, 16), ())
+        jax.eval_shape(ResNet3D(**options).init, jax.random.key(0), jnp.zeros((1, 4, 16, 16, 3)))

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from closeness import close
+from namings import thin
 from safetensors.numpy import load_file, save_file
 from seeded import GOLDEN, case_of, drawn, tensors
 from trunks import TINY
@@ -15,11 +16,12 @@ import r3d_jax
 from r3d_jax.config import Config
 from r3d_jax.models.classifier import build
 from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
-from r3d_jax.weights.convert import convert, kinetics400
+from r3d_jax.weights.convert import convert, kinetics400, usual_clip
 from r3d_jax.weights.run import CHECKPOINTS, claim
 from r3d_jax.weights.torch_names import to_torch
 
@@ -129,6 +131,69 @@ def test_a_converted_network_can_be_converted_again_under_other_names(run, out, 
     expected = to_torch(loaded.variables, loaded.model, "torchvision")
     assert found.keys() == expected.keys()
     assert loaded.class_names == r3d_jax.load(out).class_names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, naming, mean, std",
+    [
+        ("slow_r50", "pytorchvideo", 0.45, 0.225),
+        ("slow_r50", "pyslowfast", 0.45, 0.225),
+        ("slow_r50", "mmaction2", 0.485, 0.229),
+        ("kenshohara_r3d_18", "kenshohara", 0.4345, 0.2768),
+        ("vmz_r2plus1d_152", "torchvision", 0.43216, 0.22803),
+    ],
+)
+def test_other_projects_files_bring_their_pixels_and_keep_their_names(name, naming, mean, std, out, monkeypatch):
+    model, source = thin(name), out.with_name("source.safetensors")
+    monkeypatch.setitem(PRESETS, "thin", model.trunk)
+    given = to_torch(drawn(model), model, naming)
+    source.parent.mkdir()
+    save_file(given, source)
+    lines = convert(source, out, names="" if naming != "torchvision" else naming)
+    assert lines[0] == f"{source}: {naming}'s names, network thin, which alone fits them"
+    loaded = r3d_jax.load(out)
+    assert loaded.model.trunk == model.trunk and (loaded.model.mean[0], loaded.model.std[0]) == (mean, std)
+    for key, value in load_file(out).items():
+        np.testing.assert_array_equal(value, given.pop(key))
+    assert not given
+
+
+@pytest.mark.slow
+def test_older_files_of_3d_resnets_have_other_pixels(out, monkeypatch):
+    """What batch norm did not count yet tells them; the mean is of 255."""
+    model, source = thin("kenshohara_r3d_18"), out.with_name("source.safetensors")
+    monkeypatch.setitem(PRESETS, "thin", model.trunk)
+    source.parent.mkdir()
+    weights = to_torch(drawn(model), model, "kenshohara")
+    save_file({f"module.{key}": value for key, value in weights.items() if "num_batches" not in key}, source)
+    convert(source, out)
+    found = r3d_jax.load(out).model
+    np.testing.assert_allclose(np.multiply(255, (*found.mean, *found.std)), (114.77, 107.74, 99.48, 1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "naming, name, frames, stride",
+    [
+        ("pytorchvideo", "slow_r50", 8, 8),
+        ("pytorchvideo", "c2d_r50", 8, 8),
+        ("pytorchvideo", "r2plus1d_r50", 16, 4),
+        ("pytorchvideo", "csn_r101", 32, 2),
+        ("mmaction2", "slow_r101", 8, 8),
+        ("mmaction2", "mmaction2_i3d_r50_heavy", 32, 2),
+        ("mmaction2", "ipcsn_152", 32, 2),
+        ("kenshohara", "kenshohara_resnext_101", 16, 1),
+        ("torchvision", "mc3_18", 16, 2),
+        ("torchvision", "vmz_r2plus1d_34", 8, 1),
+        ("torchvision", "ircsn_152", 32, 2),
+    ],
+)
+def test_clips_are_those_that_a_project_uses(naming, name, frames, stride):
+    clip = usual_clip(naming, PRESETS[name], {})
+    assert (clip.frames, clip.stride) == (frames, stride)
+    large = naming in ("pytorchvideo", "mmaction2")
+    assert (clip.crop, clip.crops) == ((224, 3) if large else (112, 1))
+    assert clip.test_size == (256 if large else 112 if naming == "kenshohara" else 128)
 
 
 def test_a_users_own_file_beside_it_is_kept(run, out):

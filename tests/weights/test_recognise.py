@@ -4,8 +4,9 @@ from seeded import case_of, tensors
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights.recognise import recognise, state_dict_of
-from r3d_jax.weights.torch_names import torch_names
+from r3d_jax.weights.torch_names import naming_of, torch_names
 
 A, B = np.zeros(2, np.float32), np.ones(3, np.float32)
 
@@ -77,12 +78,80 @@ def test_so_is_one_of_another_kind(name, naming, found):
 def test_an_image_network_is_told_by_its_flat_kernels():
     flat = {
         name: value[:, :, 0] if value.ndim == 5 else value
-        for name, value in of_shapes(build("r3d_50", 1000), "torchvision_2d").items()
+        for name, value in of_shapes(build("r3d_18", 1000), "torchvision_2d").items()
     }
-    _, found = recognise(flat, "torchvision_2d", "r3d_50", None)
-    assert found == "network r3d_50"
-    with pytest.raises(InputError, match=r"these weights fit r3d_50, i3d_r50; name the network .`model`"):
+    _, found = recognise(flat, "torchvision_2d", "r3d_18", None)
+    assert found == "network r3d_18"
+    with pytest.raises(
+        InputError, match=r"these weights fit r3d_18, mc3_18, kenshohara_r3d_18; name the network .`model`"
+    ):
         recognise(flat, "torchvision_2d", "", None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, naming",
+    [("slow_r50", "mmaction2"), ("slow_r50", "pyslowfast"), ("mmaction2_i3d_r50", "mmaction2"),
+     ("ipcsn_152", "torchvision"), ("mmaction2_i3d_r50_heavy", "mmaction2"),
+     ("i3d_r50", "pytorchvideo"), ("kenshohara_r3d_18_a", "kenshohara"),
+     ("kenshohara_r2plus1d_18", "kenshohara"), ("r2plus1d_r50", "pytorchvideo"), ("vmz_r2plus1d_34", "torchvision")],
+)  # fmt: skip
+def test_other_projects_networks_are_told_by_their_names_and_shapes(name, naming):
+    tensors = of_shapes(build(name, 7), naming)
+    assert naming_of(tensors) == naming
+    network, found = recognise(tensors, naming, "", None)
+    assert network.trunk == PRESETS[name] and found == f"network {name}, which alone fits them"
+    assert network.heads[0].average == ("logits" if naming == "torchvision" else "probabilities")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "naming, name, others",
+    [("pyslowfast", "pytorchvideo_i3d_r50", "i3d_r50, pytorchvideo_i3d_r50"),
+     ("pyslowfast", "c2d_r50", "c2d_r50, slow_c2d_r50"),
+     ("torchvision", "i3d_r50", "i3d_r50, pytorchvideo_i3d_r50, mmaction2_i3d_r50")],
+)  # fmt: skip
+def test_networks_that_differ_in_a_pool_alone_are_asked_for(naming, name, others):
+    tensors = of_shapes(build(name, 7), naming)
+    with pytest.raises(InputError, match=rf"^these weights fit {others}; name the network .`model`"):
+        recognise(tensors, naming, "", None)
+    assert recognise(tensors, naming, name, None)[0].trunk == PRESETS[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "naming, name, like",
+    [("pytorchvideo", "csn_r101", "csn_r101"), ("mmaction2", "ircsn_152", "ircsn_50"),
+     ("kenshohara", "kenshohara_resnext_101", "kenshohara_resnext_101")],
+)  # fmt: skip
+def test_another_depth_is_told_with_its_projects_epsilon(naming, name, like):
+    model = build(name, 7, blocks=(1, 2, 1, 1))
+    network, found = recognise(of_shapes(model, naming), naming, "", None)
+    assert network.trunk == model.trunk
+    assert found == f"network {like} with `blocks` (1, 2, 1, 1), which alone fits them"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("naming, name, epsilon", [("mmaction2", "csn_r101", 1e-3), ("pytorchvideo", "ircsn_50", 1e-5)])
+def test_epsilon_is_the_projects(naming, name, epsilon):
+    """Tensors of one shape, under the names of two projects."""
+    network, _ = recognise(of_shapes(build(name, 7), naming), naming, "", None)
+    assert network.trunk == build(name, 7, norm_epsilon=epsilon).trunk
+
+
+@pytest.mark.slow
+def test_tensors_of_what_is_not_ours_are_named():
+    tensors = of_shapes(build("mmaction2_i3d_r50", 7), "mmaction2")
+    parts = [
+        f"layer{stage}.{i}.non_local_block.{part}" for stage in (2, 3) for i in (1, 3) for part in ("g", "phi", "a")
+    ]
+    extra = {f"backbone.{part}.conv.weight": np.zeros((256, 512, 1, 1, 1)) for part in parts}
+    message = (
+        r"fit none of ours .mmaction2_i3d_r50 is the nearest, but for "
+        r"superfluous: backbone.layer2.1.non_local_block.g.conv.weight \[256, 512, 1, 1, 1\], .*, and 4 more.; name the"
+    )
+    with pytest.raises(InputError, match=message):
+        recognise(tensors | extra, "mmaction2", "", None)
 
 
 def test_a_configuration_is_believed_and_a_name_before_it():

@@ -6,12 +6,22 @@ import jax
 import numpy as np
 import pytest
 from closeness import close
+from namings import thin
 from seeded import case_of, model, tensors
 
-from r3d_jax.models.classifier import Classifier, build
+from r3d_jax.models.classifier import Classifier, abstract_variables, build
 from r3d_jax.models.head import Head
+from r3d_jax.models.presets import list_models
 from r3d_jax.models.resnet3d import ResNet3D
-from r3d_jax.weights.torch_names import NAMINGS, from_torch, heads_of, naming_of, to_torch, torch_names, usual_naming
+from r3d_jax.weights.torch_names import (
+    from_torch,
+    heads_of,
+    naming_of,
+    refusal_of,
+    to_torch,
+    torch_names,
+    usual_naming,
+)
 
 TINY = {"planes": 4, "stem_planes": 4, "blocks": (1, 1, 1, 1)}
 CASES = [
@@ -106,15 +116,15 @@ def test_all_tensors_that_do_not_fit_are_named_at_once(rng):
 
 def test_names_of_something_else_are_refused():
     with pytest.raises(ValueError, match=r"neither a video network .* nor an image ResNet .*: blocks.0.weight"):
-        naming_of(["blocks.0.weight"])
+        naming_of({"blocks.0.weight": np.zeros(1)})
 
 
 def test_heads_are_read_from_the_names():
     options = case_of("classy_tiny_two_heads")
-    found = [(head.block, head.unique_id, head.num_classes) for head in heads_of(tensors(options))]
+    found = [(head.block, head.unique_id, head.num_classes) for head in heads_of(tensors(options), "classyvision")]
     assert found == [("pathway0-stage2-block1", "early", 3), ("pathway0-stage4-block1", "late", 5)]
-    with pytest.raises(ValueError, match="have no head"):
-        heads_of({"stem.0.weight": np.zeros(1)})
+    with pytest.raises(ValueError, match="have no head: no linear layer under the name that torchvision gives it"):
+        heads_of({"stem.0.weight": np.zeros(1)}, "torchvision")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_heads_are_read_from_the_names():
         (model(case_of("classy_tiny_preact_bottleneck")), "torchvision has no names for a pre-activated network"),
         (
             model(case_of("classy_tiny_two_heads")),
-            "torchvision has one head, on the last block .pathway0-stage4-block1.",
+            "torchvision has no names for heads but one, on the last block .pathway0-stage4-block1.",
         ),
     ],
 )
@@ -137,7 +147,26 @@ def test_torchvisions_names_are_usual_where_it_has_the_network():
     assert usual_naming(build("r3d_18", 3, block="pathway0-stage4-block1")) == "torchvision"
     for network in (build("r3d_34", 3), build("r3d_18", 3, block="stem-path0"), build("r3d_18", 3, planes=4)):
         assert usual_naming(network) == "classyvision"
-    assert set(NAMINGS) == {"classyvision", "torchvision", "torchvision_2d"}
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_network_can_be_written(name):
+    """Under names that all differ, those of a project that has it, or in ClassyVision's manner."""
+    network = thin(name)
+    for naming in (usual_naming(build(name, 3)), "classyvision"):
+        assert not refusal_of(network, naming)
+        assert len(torch_names(network, naming)) == len(jax.tree.leaves(abstract_variables(network)))
+
+
+def test_a_network_gets_the_names_of_a_project_that_has_it():
+    homes = {
+        "slow_r50": "pytorchvideo",
+        "csn_r101": "pytorchvideo",
+        "slow_c2d_r50": "pyslowfast",
+        "ircsn_50": "mmaction2",
+    }
+    homes |= {"kenshohara_r3d_18_a": "kenshohara", "vmz_r2plus1d_152": "torchvision", "i3d_r50": "classyvision"}
+    assert {name: usual_naming(build(name, 3)) for name in homes} == homes
 
 
 def test_variables_have_the_structure_of_fresh_ones(rng):

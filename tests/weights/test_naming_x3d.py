@@ -4,8 +4,10 @@ from seeded import case_of, tensors
 from siblings import inputs, tiny
 
 from r3d_jax.models.classifier import build
-from r3d_jax.weights.torch_names import to_torch, torch_names
-from r3d_jax.weights.x3d_names import NAMINGS, check
+from r3d_jax.models.head import Head
+from r3d_jax.weights.naming_x3d import NAMINGS
+from r3d_jax.weights.recognise import recognise
+from r3d_jax.weights.torch_names import heads_of, naming_of, to_torch, torch_names, usual_naming
 
 BLOCK = "pathway0-stage2-block0"
 
@@ -46,7 +48,7 @@ def test_each_project_has_its_names(naming, names):
     places = [("stem-path0", "conv1"), ("stem-path0", "conv2"), ("stem-path0", "bn2"), (BLOCK, "residual", "bn2")]
     places += [(BLOCK, "residual", "se", "conv2"), (BLOCK, "shortcut"), (BLOCK, "shortcut", "bn1"), ("conv5", "bn1")]
     places += [("head", "hidden"), ("head",)]
-    assert [NAMINGS[naming](tiny("x3d_s").trunk, *place) for place in places] == names
+    assert [NAMINGS[naming].module(tiny("x3d_s").trunk, *place) for place in places] == names
 
 
 def test_every_tensor_has_a_name_of_its_own():
@@ -55,7 +57,32 @@ def test_every_tensor_has_a_name_of_its_own():
     assert len({path for path, _ in names.values()}) == len(names)
 
 
-def test_a_batch_norm_that_the_project_lacks_is_refused():
-    check(tiny("x3d_s", stem_planes=16).trunk, "pyslowfast")  # every projection has one then
-    with pytest.raises(ValueError, match="`shortcut_norm` False, but here it is True"):
-        check(tiny("x3d_s", shortcut_norm=True).trunk, "pytorchvideo")
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_whose_they_are_is_told_and_the_head_read(naming):
+    model = tiny("x3d_s", shortcut_norm=naming == "pyslowfast")
+    assert usual_naming(model) == naming
+    given = {key: np.zeros(shape) for key, (_, shape) in torch_names(model, naming).items()}
+    assert naming_of(given) == naming
+    assert heads_of(given, naming) == (Head(3, average="probabilities", hidden=model.heads[0].hidden),)
+
+
+@pytest.mark.parametrize(
+    "options, naming, message",
+    [
+        ({}, "mmaction2", "mmaction2 has no names for a network of kind X3D"),
+        ({"shortcut_norm": True}, "pytorchvideo", "no names for an X3D with `shortcut_norm` True"),
+        ({"block": "stem-path0"}, "pytorchvideo", "heads but one, on the last block .conv5."),
+    ],
+)
+def test_what_a_project_does_not_have_is_refused(options, naming, message):
+    torch_names(tiny("x3d_s", stem_planes=16), "pyslowfast")  # every projection has a batch norm then
+    with pytest.raises(ValueError, match=message):
+        torch_names(tiny("x3d_s", **options), naming)
+
+
+@pytest.mark.slow
+def test_pyslowfasts_networks_are_found():
+    model = build("x3d_s", 5, shortcut_norm=True)
+    given = {key: np.zeros(shape) for key, (_, shape) in torch_names(model, "pyslowfast").items()}
+    network, how = recognise(given, "pyslowfast", "", None)
+    assert network.trunk == model.trunk and how.startswith("network x3d_xs or x3d_s or x3d_m")

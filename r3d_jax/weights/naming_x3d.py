@@ -1,25 +1,12 @@
 """What PyTorchVideo and PySlowFast call the tensors of an X3D network."""
 
 import re
+from functools import partial
 
-from r3d_jax.errors import InputError
-from r3d_jax.models.x3d import X3D
+from r3d_jax.weights.naming import Naming
 
-
-def check(trunk: X3D, naming: str) -> None:
-    """Refuses options that the project of a naming does not have: its tensors would be taken for another network's.
-
-    Args:
-      naming: one of NAMINGS.
-
-    Raises:
-      InputError: such options.
-    """
-    if trunk.stem_planes == trunk.planes and trunk.shortcut_norm != (naming == "pyslowfast"):
-        raise InputError(
-            f"{naming} has no names for this network: its X3D has `shortcut_norm` {not trunk.shortcut_norm}, but here "
-            f"it is {trunk.shortcut_norm}"
-        )
+# The layer behind the pool of an X3D's head.
+HIDDEN = r"blocks\.\d+\.pool\.post_conv\.weight$|head\.lin_5\.weight$"
 
 
 def _pytorchvideo(trunk, block, branch=None, *modules):
@@ -67,5 +54,31 @@ def _letter(module):
     return "abc"[int(module[-1]) - 1]
 
 
-# The name, but for its last part, of what is in a module: trunk, then "head" or the block and the modules within it.
-NAMINGS = {"pytorchvideo": _pytorchvideo, "pyslowfast": _pyslowfast}
+def _naming(module, mark, head, block, shortcut_norm):
+    refusal = partial(_refusal, shortcut_norm)
+    return Naming(mark, head, block, module, lambda model, index: module(model.trunk, "head"), refusal)
+
+
+def _refusal(shortcut_norm, trunk):
+    """`shortcut_norm`: whether the project has batch norm behind projections between as many channels."""
+    if trunk.stem_planes != trunk.planes or trunk.shortcut_norm == shortcut_norm:
+        return ""
+    return f"an X3D with `shortcut_norm` {trunk.shortcut_norm}"
+
+
+NAMINGS = {
+    "pytorchvideo": _naming(
+        _pytorchvideo,
+        mark=r"blocks\.0\.conv\.conv_t\.weight$",
+        head=r"blocks\.\d+\.proj\.weight$",
+        block=r"blocks\.\d+\.res_blocks\.\d+\.",
+        shortcut_norm=False,
+    ),
+    "pyslowfast": _naming(
+        _pyslowfast,
+        mark=r"s1\.pathway0_stem\.conv_xy\.weight$",
+        head=r"head\.projection\.weight$",
+        block=r"s\d+\.pathway0_res\d+\.",
+        shortcut_norm=True,
+    ),
+}

@@ -4,8 +4,8 @@ from seeded import case_of, tensors
 from siblings import inputs, tiny
 
 from r3d_jax.models.classifier import build
-from r3d_jax.weights.slowfast_names import NAMINGS, check
-from r3d_jax.weights.torch_names import to_torch, torch_names
+from r3d_jax.weights.naming_slowfast import NAMINGS
+from r3d_jax.weights.torch_names import naming_of, to_torch, torch_names, usual_naming
 
 BLOCK = "pathway1-stage2-block0"
 
@@ -50,7 +50,7 @@ def test_pytorchvideos_tensors_go_out_again_bit_for_bit_under_the_same_names(nam
 def test_each_project_has_its_names(naming, names):
     places = [("stem-path1", "conv1"), ("stem-fusion", "conv1"), ("stage1-fusion", "bn1"), (BLOCK, "residual", "bn2")]
     places += [(BLOCK, "shortcut", "conv1"), ("head",)]
-    assert [NAMINGS[naming](tiny("slowfast_r50").trunk, *place) for place in places] == names
+    assert [NAMINGS[naming].module(tiny("slowfast_r50").trunk, *place) for place in places] == names
 
 
 @pytest.mark.parametrize("name, naming", [("slowfast_r50", "pyslowfast"), ("mmaction2_slowfast_r50", "mmaction2")])
@@ -59,6 +59,23 @@ def test_every_tensor_has_a_name_of_its_own(name, naming):
     assert set(ours) < set(theirs) and len({path for path, _ in theirs.values()}) == len(theirs)
 
 
-def test_a_network_of_no_project_is_refused():
-    with pytest.raises(ValueError, match="`lateral_norm` True and `fast_first` False, but these are False and False"):
-        check(tiny("slowfast_r50", lateral_norm=False).trunk, "pytorchvideo")
+@pytest.mark.parametrize("name", ["slowfast_r50", "mmaction2_slowfast_r50"])
+def test_usual_names_are_those_of_a_project_that_has_the_network(name):
+    naming = usual_naming(tiny(name))
+    assert naming == ("mmaction2" if name.startswith("mmaction2") else "pytorchvideo")
+    given = {key: np.zeros(shape) for key, (_, shape) in torch_names(tiny(name), naming).items()}
+    assert naming_of(given) == naming
+
+
+@pytest.mark.parametrize(
+    "name, options, naming, message",
+    [
+        ("slowfast_r50", {}, "torchvision", "torchvision has no names for a network of kind SlowFast"),
+        ("slowfast_r50", {}, "mmaction2", "no names for a SlowFast with `lateral_norm` True and `fast_first` False"),
+        ("slowfast_r50", {"lateral_norm": False}, "pytorchvideo", "`lateral_norm` False and `fast_first` False"),
+        ("slowfast_r50", {"block": "stem-path0"}, "pyslowfast", "heads but one, on the last block .joined."),
+    ],
+)
+def test_what_a_project_does_not_have_is_refused(name, options, naming, message):
+    with pytest.raises(ValueError, match=message):
+        torch_names(tiny(name, **options), naming)

@@ -1,26 +1,9 @@
 """What PyTorchVideo, mmaction2 and PySlowFast call the tensors of a SlowFast network."""
 
 import re
+from functools import partial
 
-from r3d_jax.errors import InputError
-from r3d_jax.models.slowfast import SlowFast
-
-
-def check(trunk: SlowFast, naming: str) -> None:
-    """Refuses options that the project of a naming does not have: its tensors would be taken for another network's.
-
-    Args:
-      naming: one of NAMINGS.
-
-    Raises:
-      InputError: such options.
-    """
-    theirs = naming == "mmaction2"
-    if (trunk.lateral_norm, trunk.fast_first) != (not theirs, theirs):
-        raise InputError(
-            f"{naming} has no names for this network: its SlowFast has `lateral_norm` {not theirs} and `fast_first` "
-            f"{theirs}, but these are {trunk.lateral_norm} and {trunk.fast_first}"
-        )
+from r3d_jax.weights.naming import Naming
 
 
 def _pytorchvideo(trunk, block, branch=None, module=None):
@@ -85,5 +68,38 @@ def _letter(module):
     return "abc"[int(module[-1]) - 1]
 
 
-# The name, but for its last part, of what is in a module: trunk, then "head" or the block and the modules within it.
-NAMINGS = {"pytorchvideo": _pytorchvideo, "mmaction2": _mmaction2, "pyslowfast": _pyslowfast}
+def _naming(module, mark, head, block, theirs=False):
+    return Naming(
+        mark, head, block, module, lambda model, index: module(model.trunk, "head"), partial(_refusal, theirs)
+    )
+
+
+def _refusal(theirs, trunk):
+    """`theirs`: whether the project is mmaction2, whose SlowFast differs."""
+    if (trunk.lateral_norm, trunk.fast_first) == (not theirs, theirs):
+        return ""
+    return f"a SlowFast with `lateral_norm` {trunk.lateral_norm} and `fast_first` {trunk.fast_first}"
+
+
+# Blocks are those of the slow pathway alone: the fast one has as many.
+NAMINGS = {
+    "pytorchvideo": _naming(
+        _pytorchvideo,
+        mark=r"blocks\.0\.multipathway_blocks\.0\.conv\.weight$",
+        head=r"blocks\.\d+\.proj\.weight$",
+        block=r"blocks\.\d+\.multipathway_blocks\.0\.res_blocks\.\d+\.",
+    ),
+    "mmaction2": _naming(
+        _mmaction2,
+        mark=r"backbone\.slow_path\.conv1\.conv\.weight$",
+        head=r"cls_head\.fc_cls\.weight$",
+        block=r"slow_path\.layer\d+\.\d+\.",
+        theirs=True,
+    ),
+    "pyslowfast": _naming(
+        _pyslowfast,
+        mark=r"s1\.pathway1_stem\.conv\.weight$",
+        head=r"head\.projection\.weight$",
+        block=r"s\d+\.pathway0_res\d+\.",
+    ),
+}
