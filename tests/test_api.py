@@ -167,5 +167,6 @@ def test_every_public_name_is_there_and_says_what_it_is():
             if name == "PRESETS":
                 continue
             assert len(getattr(package, name).__doc__ or "") > 25, (package.__name__, name)
-    assert "r3d_18" in r3d.list_models() and len(r3d.list_models()) == 11
+    assert "r3d_18" in r3d.list_presets() and len(r3d.list_presets()) == 11
+    assert "r3d_18_k400" in [each.name for each in r3d.list_models()]
     assert r3d.__version__.count(".") == 2

@@ -35,6 +35,6 @@ PRESETS = {
 }
 
 
-def list_models() -> tuple[str, ...]:
+def list_presets() -> tuple[str, ...]:
     """The names of the networks that `build` knows, in the order of the documentation's table (docs/networks.md)."""
     return tuple(PRESETS)

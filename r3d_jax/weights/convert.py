@@ -1,16 +1,17 @@
-"""Weights of PyTorch networks and of our runs, as one file that both JAX and PyTorch can use."""
+"""Weights of PyTorch networks, published ones and our runs, as one file that both JAX and PyTorch can use."""
 
 import json
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.converted import read_tensors, write
-from r3d_jax.weights.load import load
+from r3d_jax.weights.labels import LABELS, labels
+from r3d_jax.weights.load import is_published, load
 from r3d_jax.weights.pth import read_pth
+from r3d_jax.weights.published import find
 from r3d_jax.weights.recognise import recognise, state_dict_of
 from r3d_jax.weights.torch_names import TORCHVISIONS, from_torch, naming_of, usual_naming
 from r3d_jax.weights.trained import TrainedNetwork
@@ -45,10 +46,11 @@ def convert(
         network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
-      source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, or a converted network.
+      source: a torchvision or ClassyVision file of PyTorch, safetensors, a run's folder, a converted network, or
+        a published one by its name.
       out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
-      classes: a file with one class name a line, in the order of the head's rows.
+      classes: a file with one class name a line, in the order of the head's rows; or a data set of LABELS.
       mean, std: of the pixels over 255, for each channel; empty: what `source` says, or its origin's usual.
       frames, crop, stride, test_size: of the clips, as in `ClipSpec`; 0: what `source` says, or its origin's usual.
       checkpoint: of a run: "last" or "best".
@@ -59,7 +61,8 @@ def convert(
 
     Raises:
       InputError: nothing at `source` or nothing that can be read; tensors that are not the network's, all named at
-        once; values or class names that do not fit the network; another kind of name for `out`, or a file there.
+        once; values or class names that do not fit the network; another kind of name for `out`, or a file there; a
+        published network that cannot be downloaded.
       OSError: the folder of `out` cannot be written to.
     """
     if out.suffix != ".safetensors":
@@ -81,15 +84,13 @@ def convert(
     return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
 
 
-def kinetics400() -> tuple[str, ...]:
-    """The names of the classes of Kinetics-400 (Kay et al., arXiv:1705.06950), in the order of torchvision's heads."""
-    return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
-
-
 def _read(source, model, checkpoint):
     """(network, what it was found to be)."""
+    if not source.exists() and is_published(source):
+        published = find(str(source))
+        return load(source), f"published by {published.source}" if published else "a network of the Hugging Face Hub"
     if not source.exists():
-        raise InputError(f"no file and no run at {source}")
+        raise InputError(f"no file and no run at {source}, and no published network of that name")
     if source.is_dir():
         return load(source, checkpoint), f"a run, its {checkpoint} checkpoint"
     if source.suffix == ".safetensors":
@@ -139,8 +140,11 @@ def _class_names(path, network):
     count = network.model.heads[0].num_classes
     if path is None:
         kinetics = count == 400 and network.model.trunk in TORCHVISIONS
-        return network.class_names or (kinetics400() if kinetics else _numbers(count))
-    names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+        return network.class_names or (labels("kinetics400") if kinetics else _numbers(count))
+    if not path.exists() and str(path) in LABELS:
+        names = labels(str(path))
+    else:
+        names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
     if len(names) != count:
         raise InputError(f"{path} names {len(names)} classes, but the head has {count}; it needs one line for each")
     return names

@@ -3,16 +3,16 @@ import jax.numpy as jnp
 import pytest
 
 from r3d_jax.models.classifier import build
-from r3d_jax.models.presets import PRESETS, list_models
+from r3d_jax.models.presets import PRESETS, list_presets
 
 
 def test_the_names_are_those_that_build_knows():
-    assert list_models() == tuple(PRESETS) and list_models()[0] == "r3d_18"
-    assert all(build(name, 3).trunk == PRESETS[name] for name in list_models())
+    assert list_presets() == tuple(PRESETS) and list_presets()[0] == "r3d_18"
+    assert all(build(name, 3).trunk == PRESETS[name] for name in list_presets())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", list_presets())
 def test_every_network_takes_the_clips_of_the_literature(name):
     """16 frames of 112x112: the last stage sees them at a sixteenth of the edge, I3D's at a thirty-second."""
     trunk, clips = PRESETS[name], jax.ShapeDtypeStruct((1, 16, 112, 112, 3), jnp.float32)
