@@ -13,7 +13,7 @@ from r3d_jax.files import write_text
 
 HOME, MIRROR = "R3D_JAX_HOME", "R3D_JAX_MIRROR"  # variables of the environment
 TRIES = 3  # of a download that breaks off
-_CHUNK = 2**20
+_CHUNK = 2**16  # bytes; what has come of one is lost when the download breaks off
 
 
 def cache_folder() -> Path:

@@ -39,7 +39,7 @@ def fetch(address: str | Path) -> Path:
     name, hub = _name(address), _package()
     try:
         return Path(hub.hf_hub_download(name, FILE))
-    except (hub.errors.HfHubHTTPError, hub.errors.LocalEntryNotFoundError, hub.errors.HFValidationError) as error:
+    except (hub.errors.HTTPError, hub.errors.LocalEntryNotFoundError, hub.errors.HFValidationError) as error:
         raise InputError(f"hf://{name} cannot be loaded: {_first_line(error)}") from error
 
 
@@ -64,7 +64,7 @@ def push(address: str | Path, file: Path, network: TrainedNetwork, published: Pu
         api.create_repo(name, exist_ok=True)
         added = [hub.CommitOperationAdd(path_in_repo=path, path_or_fileobj=content) for path, content in files.items()]
         api.create_commit(name, added, commit_message="Add the network and its description")
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, hub.errors.LocalTokenNotFoundError) as error:
+    except (hub.errors.HTTPError, hub.errors.HFValidationError, hub.errors.LocalTokenNotFoundError) as error:
         raise InputError(
             f"hf://{name} cannot be published: {_first_line(error)}; log in with `hf auth login`, or set HF_TOKEN"
         ) from error
