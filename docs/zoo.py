@@ -24,15 +24,10 @@ or a folder called NAME goes before the network.
 TAIL = """
 Top-1 is the video-level accuracy in per cent as the publisher tells it: it was not measured here. A clip is frames x
 stride, at a frame rate where one is told, and the edge of the square that multiply-adds are counted for; views are
-clips of a video x crops of each. Sizes are the parameters' four bytes each. Licences are those of the publishing
-projects; none of them states one for the weights apart, and the videos behind them have terms of their own. Weights and
-accuracy of ig65m-pytorch's networks are VMZ's (Apache-2.0).
-
-Clips, pixels and class names are the publisher's; two things of PyTorchVideo's are put into our terms. It spreads the
-frames of a clip of "8x8" evenly over 64 frames, from the first to the last, so they are 9 apart and not 8; others are
-rounded in the same way. And its networks for Something-Something v2 expect blue first, so their first kernels are
-turned round, and take RGB like all others.
-
+clips of a video x crops of each. Sizes are the parameters' four bytes each. Clips, pixels and class names are the
+publisher's. Licences are those of the publishing projects: none is told for the weights apart, and the videos that they
+were trained on may have terms of their own.
+{more}
 ## Where the files are
 
 The first use downloads the publisher's file, checks it against the digits of the SHA-256 in its name, where it has them
@@ -48,13 +43,22 @@ Without a network, put the publisher's file into that folder; the message of the
 
 ## The Hugging Face Hub
 
-With `pip install huggingface_hub`, `hf://OWNER/NAME` stands wherever NAME does, for networks that were published from
-here. This publishes one, with a description of its clips, pixels, classes, licence and source:
+With `pip install huggingface_hub`, `hf://OWNER/NAME` stands wherever NAME does, for networks that this
+package has published. This publishes one, with a description of its clips, pixels, classes, licence and source:
 
 ```sh
 r3d_jax convert runs/mine mine.safetensors --push hf://OWNER/NAME
 ```
 """
+
+
+MORE = {  # of networks of one project
+    "ig65m-pytorch": "Weights and accuracy of ig65m-pytorch's networks are VMZ's (Apache-2.0).",
+    "PyTorchVideo": """Two things of PyTorchVideo's are put into our terms. It spreads the frames of a clip of "8x8"
+over 64 frames, from the first to the last, so they are 9 apart and not 8; others are rounded in the same way. And its
+network for Something-Something v2 expects blue first, so its first kernel is turned round, and takes RGB like all
+others.""",
+}
 
 
 def page() -> str:
@@ -81,7 +85,8 @@ def page() -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
         notes += f"\n`{each.name}`: {each.note}.\n" if each.note else ""
-    return HEAD + "\n".join(lines) + "\n" + notes + TAIL
+    more = "".join(f"\n{text}\n" for source, text in MORE.items() if source in {each.source for each in list_models()})
+    return HEAD + "\n".join(lines) + "\n" + notes + TAIL.format(more=more)
 
 
 def counted(text: str) -> str:

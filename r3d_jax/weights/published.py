@@ -16,7 +16,7 @@ class Published(NamedTuple):
       name: that `load` and every command take in place of a file.
       preset: the network without its weights, as `build` knows it.
       source: the project that has published the file.
-      licence: of that project, as it states it; none of them states one for the weights apart.
+      licence: of that project; none is told for the weights apart, and the data behind them may have terms of its own.
       url: of the file.
       sha256: the first digits of the file's SHA-256, where its publisher tells them.
       classes: the data set whose classes it tells apart; empty: its publisher tells no names, and they are numbered.
