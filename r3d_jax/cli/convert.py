@@ -1,6 +1,7 @@
 """`r3d_jax convert`: other projects' weights, or a run's, as one file."""
 
 from r3d_jax.cli.flags import Flags, numbers, path, with_flags
+from r3d_jax.weights.labels import LABELS
 
 TEXT = "Writes weights of another project or of a run as one file for JAX (r3d_jax.load) and PyTorch alike."
 
@@ -24,8 +25,7 @@ def add_flags(flags: Flags) -> None:
         "--classes",
         metavar="FILE",
         type=path,
-        help="file with one class name a line, or one of kinetics400, kinetics600, kinetics700, kinetics710, "
-        "something_something_v2",
+        help=f"file with one class name a line, or one of {', '.join(LABELS)}",
     )
     add("--mean", metavar="R,G,B", type=numbers, default=(), help="mean of the pixels over 255; default: SOURCE's")
     add(

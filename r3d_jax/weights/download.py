@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -47,14 +49,8 @@ def fetch(url: str, path: Path, sha256: str = "") -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     placed, part = path.exists(), _beside(path, ".part")
     if not placed:
-        try:
+        with told_of_full_disks(path):
             _download(url, part, path, bool(sha256))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise InputError(
-                f"no space is left in {path.parent} for {path.name}; make some there, or name another folder as {HOME}"
-            ) from error
     digest = _check_digest(url, path if placed else part, path, sha256, placed)
     if not placed:
         part.rename(path)
@@ -68,6 +64,23 @@ def pin(path: Path, digest: str) -> None:
       OSError: the folder cannot be written to.
     """
     write_text(_beside(path, ".sha256"), f"{digest}\n")
+
+
+@contextmanager
+def told_of_full_disks(path: Path) -> Iterator[None]:
+    """What is written to `path` in this block, or beside it, may find no space: the message then says what to do.
+
+    Raises:
+      InputError: no space is left.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"no space is left in {path.parent} for {path.name}; make some there, or name another folder as {HOME}"
+        ) from error
 
 
 def _check_digest(url, found, path, sha256, placed):

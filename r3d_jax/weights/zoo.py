@@ -8,7 +8,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.files import locked
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.weights import converted
-from r3d_jax.weights.download import cache_folder, fetch, pin
+from r3d_jax.weights.download import cache_folder, fetch, pin, told_of_full_disks
 from r3d_jax.weights.pth import read_pth
 from r3d_jax.weights.published import Published
 from r3d_jax.weights.recognise import recognise, state_dict_of
@@ -39,7 +39,8 @@ def obtain(published: Published) -> Path:
                 network = as_published(read_pth(file), published)
             except InputError as error:
                 raise InputError(f"{file} is not {published.name}: {error}\nremove it to download it again") from error
-            converted.write(out, network, usual_naming(network.model))
+            with told_of_full_disks(out):
+                converted.write(out, network, usual_naming(network.model))
             pin(file, digest)
             if not placed:
                 file.unlink()

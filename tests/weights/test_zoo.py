@@ -1,5 +1,6 @@
 """Made-up published networks from a server on this machine: downloaded, converted, kept, the same as their files."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -155,6 +156,18 @@ def test_a_truncated_file_is_refused_and_noted_nowhere(publish, home, content):
         with pytest.raises(InputError, match=r"thin.pth cannot be read .*\nremove it to download it again"):
             r3d_jax.load("thin_k400")
     assert not (home / "thin.pth.sha256").exists() and not (home / "thin_k400.safetensors").exists()
+
+
+def test_a_disk_that_is_full_when_it_is_converted_needs_no_second_download(publish, home, content, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with served({"/thin.pth": content}) as server:
+        publish(server.url)
+        with monkeypatch.context() as patched, pytest.raises(InputError, match=r"no space is left in .* for thin_k400"):
+            patched.setattr(zoo.converted, "write", full)
+            r3d_jax.load("thin_k400")
+        assert r3d_jax.load("thin_k400").clip == CLIP and len(server.asked) == 1
 
 
 def test_weights_that_expect_blue_first_take_red_first(rng, monkeypatch):
