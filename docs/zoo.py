@@ -37,9 +37,10 @@ gone on with. Nothing in a file is run.
 | variable | meaning |
 | --- | --- |
 | `R3D_JAX_HOME` | folder for them; else `$XDG_CACHE_HOME/r3d_jax`, or `~/.cache/r3d_jax` |
-| `R3D_JAX_MIRROR` | URL of a folder with the same files, which are then taken from there |
+| `R3D_JAX_MIRROR` | URL of a folder with the publishers' files, which are then taken from there |
 
-Without a network, put the publisher's file into that folder; the message of the failed download says under which name.
+Without a network, put the publisher's file into that folder; the message of the failed download says where. There and
+at a mirror, it has the name that `r3d_jax models --format json` tells as `file`.
 
 ## The Hugging Face Hub
 

@@ -52,7 +52,10 @@ def fetch(url: str, path: Path, sha256: str = "") -> str:
         with told_of_full_disks(path):
             _download(url, part, path, bool(sha256))
     digest = _check_digest(url, path if placed else part, path, sha256, placed)
-    if not placed:
+    if placed:
+        part.unlink(missing_ok=True)  # of an earlier download, which is needed no more
+        _beside(part, ".tag").unlink(missing_ok=True)
+    else:
         part.rename(path)
     return digest
 

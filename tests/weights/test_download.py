@@ -109,6 +109,8 @@ def test_a_file_with_another_digest_is_removed(path):
 def test_a_file_that_was_put_there_is_taken_and_never_removed(path):
     path.parent.mkdir()
     path.write_bytes(CONTENT)
+    for end in (".part", ".part.tag"):
+        path.with_name(path.name + end).write_text("what broke off earlier")
     assert fetch("http://127.0.0.1:1/net.pth", path, DIGEST[:8]) == DIGEST
     with pytest.raises(
         InputError, match=r"net.pth is another file .* tells 00000000; replace it, or download it again"
