@@ -100,7 +100,7 @@ def counted(text: str) -> str:
     parts = re.split(r'("parameters": \w+, "multiply_adds": \w+)', text)
     for i, each in enumerate(read_zoo()):
         if each.preset in PRESETS:
-            found = cost(build(each.preset, each.num_classes), each.view)
+            found = cost(build(each.preset, each.num_classes, **each.options), each.view)
             parts[2 * i + 1] = f'"parameters": {found.parameters}, "multiply_adds": {found.multiply_adds}'
     return "".join(parts)
 

@@ -2,7 +2,7 @@
 
 import json
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from r3d_jax.models.presets import PRESETS
 from r3d_jax.video.clips import ClipSpec
@@ -14,7 +14,7 @@ class Published(NamedTuple):
 
     Attributes:
       name: that `load` and every command take in place of a file.
-      preset: the network without its weights, as `build` knows it.
+      preset: the network without its weights, as `build` knows it; with `options`, if there are any.
       source: the project that has published the file.
       licence: of that project; none is told for the weights apart, and the data behind them may have terms of its own.
       url: of the file.
@@ -29,6 +29,7 @@ class Published(NamedTuple):
       multiply_adds: of one test view, as `cost` counts them: a square of edge `clip.test_size` where `clip.crops` is
         not 1, of edge `clip.crop` else.
       file: what the file is called in the cache and at a mirror.
+      options: of the trunk, in place of the preset's.
       bgr: whether the published weights expect blue first; those that `load` gives take RGB, as all do.
       note: what else has to be known before its accuracy is believed.
     """
@@ -49,6 +50,7 @@ class Published(NamedTuple):
     parameters: int | None
     multiply_adds: int | None
     file: str
+    options: dict[str, Any] = {}
     bgr: bool = False
     note: str = ""
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from r3d_jax.errors import InputError
 from r3d_jax.files import locked
-from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.classifier import Classifier, tuples
 from r3d_jax.weights import converted
 from r3d_jax.weights.download import cache_folder, fetch, pin, told_of_full_disks
 from r3d_jax.weights.pth import read_pth
 from r3d_jax.weights.published import Published
 from r3d_jax.weights.recognise import recognise, state_dict_of
-from r3d_jax.weights.torch_names import from_torch, naming_of, usual_naming
+from r3d_jax.weights.torch_names import from_torch, naming_of
 from r3d_jax.weights.trained import TrainedNetwork
 
 
@@ -36,19 +36,19 @@ def obtain(published: Published) -> Path:
             placed = file.exists()
             digest = fetch(published.url, file, published.sha256)
             try:
-                network = as_published(read_pth(file), published)
+                network, naming = as_published(read_pth(file), published)
             except InputError as error:
                 raise InputError(f"{file} is not {published.name}: {error}\nremove it to download it again") from error
             with told_of_full_disks(out):
-                converted.write(out, network, usual_naming(network.model))
+                converted.write(out, network, naming)
             pin(file, digest)
             if not placed:
                 file.unlink()
     return out
 
 
-def as_published(content: object, published: Published) -> TrainedNetwork:
-    """The network that a publisher's file holds, with the clip, the pixels and the class names that it was tested with.
+def as_published(content: object, published: Published) -> tuple[TrainedNetwork, str]:
+    """The network that a publisher's file holds, as it was tested, and whose names its tensors have.
 
     Args:
       content: of the file, as `read_pth` gives it.
@@ -63,9 +63,11 @@ def as_published(content: object, published: Published) -> TrainedNetwork:
             name: np.flip(value, 1) if value.ndim == 5 and value.shape[1] == pixels else value
             for name, value in tensors.items()
         }
-    network, _ = recognise(tensors, naming_of(tensors), published.preset, None)
+    naming = naming_of(tensors)
+    network, _ = recognise(tensors, naming, published.preset, None)
     if (count := network.heads[0].num_classes) != published.num_classes:
         raise InputError(f"{published.file} has {count} classes, but {published.name} has {published.num_classes}")
     heads = tuple(head.clone(average=published.average) for head in network.heads)
-    model = Classifier(network.trunk, heads, published.mean, published.std)
-    return TrainedNetwork(model, from_torch(tensors, model), published.class_names, published.clip)
+    trunk = network.trunk.clone(**{name: tuples(value) for name, value in published.options.items()})
+    model = Classifier(trunk, heads, published.mean, published.std)
+    return TrainedNetwork(model, from_torch(tensors, model), published.class_names, published.clip), naming

@@ -11,9 +11,17 @@ from r3d_jax.weights.published import find, list_models, read_zoo
 
 ZOO = read_zoo()
 AWAITED = {  # presets that published weights need and this version does not have yet
-    *("slow_r50", "slow_r101", "c2d_r50", "pytorchvideo_i3d_r50", "mmaction2_i3d_r50", "csn_r101", "r2plus1d_r50"),
+    *(
+        "slow_r50",
+        "slow_r101",
+        "c2d_r50",
+        "pytorchvideo_i3d_r50",
+        "mmaction2_i3d_r50_heavy",
+        "csn_r101",
+        "r2plus1d_r50",
+    ),
     *("ircsn_50", "ircsn_152", "ipcsn_152", "vmz_r2plus1d_34", "x3d_xs", "x3d_s", "x3d_m", "x3d_l"),
-    *("slowfast_r50", "slowfast_r101", "mmaction2_slowfast_r50", "mmaction2_slowfast_r101"),
+    *("slowfast_r50", "slowfast_r101", "slowfast_r101_16x8", "mmaction2_slowfast_r50"),
 }
 
 
@@ -55,7 +63,7 @@ def test_those_whose_network_is_here_are_listed_and_found():
 @pytest.mark.parametrize("published", list_models(), ids=lambda each: each.name)
 def test_costs_are_those_of_the_network(published):
     """Written by docs/zoo.py; torchvision publishes the same: 40.697, 43.343 and 40.519 G."""
-    found = cost(build(published.preset, published.num_classes), published.view)
+    found = cost(build(published.preset, published.num_classes, **published.options), published.view)
     assert (published.parameters, published.multiply_adds) == found
 
 

@@ -48,6 +48,7 @@ THIN = Published(
     parameters=None,
     multiply_adds=None,
     file="thin.pth",
+    options={"planes": 4, "blocks": [1, 1]},
 )
 
 
@@ -74,7 +75,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def publish(home, content, monkeypatch):
     """Makes the thin network one of the published ones, with changed facts, at a server's address."""
-    monkeypatch.setitem(PRESETS, "thin", MODEL.trunk)
+    monkeypatch.setitem(PRESETS, "thin", MODEL.trunk.clone(planes=8, blocks=(2, 1)))
 
     def put(url, **changes):
         facts = {"url": f"{url}/thin.pth", "sha256": hashlib.sha256(content).hexdigest()[:8]} | changes
@@ -137,7 +138,7 @@ def test_a_publisher_who_replaces_a_file_is_noticed(publish, home, content):
     "changes, message",
     [
         (
-            {"preset": "r3d_18"},
+            {"preset": "r3d_18", "options": {}},
             r"thin.pth is not thin_k400: these weights are not of this network:\n(.*\n)*remove it to",
         ),
         ({"num_classes": 174, "classes": "something_something_v2"}, "thin.pth has 400 classes, but thin_k400 has 174"),
@@ -174,7 +175,7 @@ def test_weights_that_expect_blue_first_take_red_first(rng, monkeypatch):
     """What is found of pixels is what the published weights find of the pixels turned round."""
     monkeypatch.setitem(PRESETS, "thin", MODEL.trunk)
     entry = THIN._replace(mean=(0.45,) * 3, std=(0.2,) * 3)
-    plain, turned = (zoo.as_published(weights(), entry._replace(bgr=bgr)) for bgr in (False, True))
+    plain, turned = (zoo.as_published(weights(), entry._replace(bgr=bgr))[0] for bgr in (False, True))
     clips = rng.integers(0, 256, (1, 1, 4, 16, 16, 3), np.uint8)
     predict = jax.jit(partial(r3d_jax.predict_fn, model=plain.model))
     close(predict(turned.variables, clips), predict(plain.variables, clips[..., ::-1]))
@@ -200,7 +201,7 @@ from r3d_jax.models.presets import PRESETS
 from r3d_jax.weights import published
 import r3d_jax
 
-PRESETS["thin"] = MODEL.trunk
+PRESETS["thin"] = MODEL.trunk.clone(planes=8)
 published.read_zoo = lambda: (THIN._replace(url=sys.argv[1]),)
 print(len(r3d_jax.load("thin_k400").class_names))
 """
