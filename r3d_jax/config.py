@@ -67,7 +67,7 @@ class ModelConfig:
 class FinetuneConfig:
     """What a run is initialised from instead of random weights. A head for other classes is initialised anew."""
 
-    source: str = setting("", "a run's folder, or a converted or exported network")
+    source: str = setting("", "a run's folder, a converted or exported file, or the name of a published network")
     checkpoint: str = setting("last", "of a run", choices=("last", "best"))
     freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
     freeze_until: str = setting("", "keep those up to a stage or a block, such as stem, stage2 or a block's name")

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from r3d_jax.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -50,3 +55,19 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists():
         raise InputError(f"{path} is there already; name another file, or move it away")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block for the same `path`, a file that is made and stays empty.
+
+    Where the system has no such locks (Windows), nobody waits.
+
+    Raises:
+      OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed, however the process ends
+        yield

@@ -169,5 +169,6 @@ def test_every_public_name_is_there_and_says_what_it_is():
             if name == "PRESETS":
                 continue
             assert len(getattr(package, name).__doc__ or "") > 25, (package.__name__, name)
-    assert "r3d_18" in r3d.list_models() and r3d.list_models() == tuple(r3d.models.PRESETS)
+    assert "r3d_18" in r3d.list_presets() and r3d.list_presets() == tuple(r3d.models.PRESETS)
+    assert "r3d_18_k400" in [each.name for each in r3d.list_models()]
     assert r3d.__version__.count(".") == 2

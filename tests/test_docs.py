@@ -156,6 +156,11 @@ def test_the_settings_are_those_of_the_configuration():
     assert (DOCS / "settings.md").read_text() == page, "run: python docs/settings.py"
 
 
+def test_published_networks_are_those_that_can_be_loaded():
+    page = runpy.run_path(str(DOCS / "zoo.py"))["page"]()
+    assert (DOCS / "zoo.md").read_text() == page, "run: python docs/zoo.py"
+
+
 def test_the_reference_has_every_public_name():
     for module in PUBLIC:
         page = DOCS / "api" / f"{module.__name__.rpartition('.')[2]}.md"

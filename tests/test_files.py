@@ -1,10 +1,12 @@
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from r3d_jax.errors import InputError
-from r3d_jax.files import refuse_existing, whole, write_text
+from r3d_jax.files import locked, refuse_existing, whole, write_text
 from r3d_jax.video.encode import write_video
 from r3d_jax.video.stream import Moment
 
@@ -76,3 +78,28 @@ def test_what_is_there_is_refused(tmp_path):
         path.exists() or path.touch()
         with pytest.raises(InputError, match="is there already; name another file, or move it away"):
             refuse_existing(path)
+
+
+def test_one_at_a_time_is_in_a_locked_block(tmp_path):
+    inside, most = 0, 0
+
+    def enter():
+        nonlocal inside, most
+        with locked(tmp_path / "deep" / ".lock"):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1 and (tmp_path / "deep" / ".lock").read_bytes() == b""
+
+
+def test_a_block_that_fails_is_unlocked(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), locked(tmp_path / ".lock"):
+            raise KeyboardInterrupt

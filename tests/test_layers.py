@@ -31,6 +31,7 @@ OWNERS = {  # of outside libraries that few files touch
     "grain": {"data/batches.py"},
     "orbax": {"weights/checkpoint.py"},
     "safetensors": {"weights/converted.py"},
+    "huggingface_hub": {"weights/hub.py"},
     "aiohttp": {"server/server.py"},
     "argparse": {f"cli/{name}.py" for name in ("flags", "main", "train")},
     "ml_collections": {"cli/settings.py"},

@@ -200,14 +200,15 @@ def test_a_finished_run_is_tested_again_and_says_so(tiny, tiny_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_converted_weights_with_a_frozen_trunk(tiny, tmp_path):
-    source = tmp_path / "source.safetensors"
+def test_a_run_starts_from_published_weights_with_a_frozen_trunk(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("R3D_JAX_HOME", str(tmp_path))
+    source = tmp_path / "r3d_18_k400.safetensors"  # as if it had been downloaded and converted
     convert(GOLDEN / "classyvision_checkpoint.torch", source)
     flags = [f"--config.model.{name}" for name in ("blocks=()", "planes=0", "stem_planes=0", "pool=(0,0,0)")]
-    flags += [f"--config.finetune.source={source}", "--config.finetune.freeze_trunk=True"]
+    flags += ["--config.finetune.source=r3d_18_k400", "--config.finetune.freeze_trunk=True"]
     status, printed = tiny(*flags, "--config.train.epochs=1")
     assert status == 0, printed
-    assert f"Starting from {source}\n  loaded: the trunk (" in printed
+    assert "Starting from r3d_18_k400\n  loaded: the trunk (" in printed
     assert "reset: the head (8 classes at pathway0-stage2-block1-relu)" in printed
     assert "skipped: late at pathway0-stage2-block1-relu (3 classes), early at pathway0-stage1-block0 (2" in printed
     there, here = r3d_jax.load(source), r3d_jax.load(tmp_path / "run")

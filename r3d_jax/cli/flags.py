@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+NETWORK = "a run's folder, a converted or exported file, a name of `r3d_jax models`, or hf://OWNER/NAME"
+
 Flags = argparse.ArgumentParser  # which the files of commands add theirs to
 
 
@@ -27,7 +29,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 def add_network(flags: Flags) -> None:
     """Adds the flags of a command that uses a trained network: `source` and `checkpoint`, as `load` takes them."""
-    flags.add_argument("source", metavar="NETWORK", type=path, help="a run's folder, or a converted or exported file")
+    flags.add_argument("source", metavar="NETWORK", type=path, help=NETWORK)
     flags.add_argument(
         "--checkpoint",
         default="last",

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "classifier": ["Classifier", "build", "init_variables"],
         "head": ["Head"],
         "predict": ["average_views", "features_fn", "normalise", "predict_fn", "predict_views"],
-        "presets": ["PRESETS", "list_models"],
+        "presets": ["PRESETS", "list_presets"],
         "resnet3d": ["ResNet3D"],
         "slowfast": ["SlowFast"],
         "x3d": ["X3D"],

@@ -96,7 +96,7 @@ def build(
         small = build("r3d_50", 5, blocks=(1, 1, 1, 1), planes=64, width_per_group=16)
 
     Args:
-      name: one of `list_models`.
+      name: one of `list_presets`.
       num_classes: columns of the logits.
       block: the trunk's block that the head reads; empty: the last.
       pool: cells (time, height, width) that the head pools, stride 1; None or zeros: all of them.

@@ -121,6 +121,6 @@ PRESETS = {
 HIDDEN = dict.fromkeys(("x3d_xs", "x3d_s", "x3d_m", "x3d_l"), 2048)
 
 
-def list_models() -> tuple[str, ...]:
+def list_presets() -> tuple[str, ...]:
     """The names of the networks that `build` knows, in the order of the documentation's table (docs/networks.md)."""
     return tuple(PRESETS)

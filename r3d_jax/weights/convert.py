@@ -1,54 +1,19 @@
-"""Weights of PyTorch networks and of our runs, as one file that both JAX and PyTorch can use."""
+"""Weights of PyTorch networks, published ones and our runs, as one file that both JAX and PyTorch can use."""
 
 import json
-from dataclasses import replace
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
-from r3d_jax.models.presets import PRESETS
-from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.converted import read_tensors, write
-from r3d_jax.weights.load import load
+from r3d_jax.weights.labels import LABELS, labels
+from r3d_jax.weights.load import is_published, load
 from r3d_jax.weights.pth import read_pth
+from r3d_jax.weights.published import find
 from r3d_jax.weights.recognise import recognise, state_dict_of
 from r3d_jax.weights.torch_names import TORCHVISIONS, from_torch, naming_of, usual_naming
 from r3d_jax.weights.trained import TrainedNetwork
-
-# Mean and standard deviation of the pixels over 255 that projects train their networks with; ImageNet's, if none.
-KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-PIXELS = {
-    "torchvision": KINETICS,
-    "pytorchvideo": {"mean": (0.45,) * 3, "std": (0.225,) * 3},
-    "pyslowfast": {"mean": (0.45,) * 3, "std": (0.225,) * 3},
-    "kenshohara": {"mean": (0.4345, 0.4051, 0.3775), "std": (0.2768, 0.2713, 0.2737)},
-}
-# Of 3D-ResNets' older files, whose batch norm did not count batches yet: ActivityNet's mean, and 1 of 255.
-OLDER_KENSHOHARA = {"mean": (114.77 / 255, 107.74 / 255, 99.48 / 255), "std": (1 / 255,) * 3}
-# (frames, stride) of clips, where nothing else is said, by how many frames become one; the last, for any more. What
-# torchvision trained on has 15 frames a second, half of most videos' rate.
-CLIPS = {
-    "torchvision": {8: (16, 2)},
-    "classyvision": {8: (8, 1)},
-    "torchvision_2d": {8: (8, 1)},
-    "pytorchvideo": {2: (8, 8), 4: (16, 4), 8: (32, 2)},
-    "pyslowfast": {2: (8, 8), 4: (16, 4), 8: (32, 2)},
-    "mmaction2": {1: (8, 8), 8: (32, 2)},
-    "kenshohara": {16: (16, 1)},
-}
-VMZ_CLIPS = {"vmz_r2plus1d_34": (8, 1), "vmz_r2plus1d_152": (32, 2), "ircsn_152": (32, 2), "ipcsn_152": (32, 2)}
-# Edge of the training crop, short edge and squares of a view in testing.
-SIZES = {
-    "torchvision": (112, 128, 1),
-    "classyvision": (112, 128, 1),
-    "torchvision_2d": (224, 128, 1),
-    "pytorchvideo": (224, 256, 3),
-    "pyslowfast": (224, 256, 3),
-    "mmaction2": (224, 256, 3),
-    "kenshohara": (112, 112, 1),
-}
+from r3d_jax.weights.usual import changed, usual_clip, usual_pixels
 
 
 def convert(
@@ -74,11 +39,11 @@ def convert(
         network = r3d_jax.load("r3d_18.safetensors")
 
     Args:
-      source: a file of PyTorch or safetensors from one of the projects in `torch_names.NAMINGS`, a run's folder, or a
-        converted network.
+      source: a file of PyTorch or safetensors from one of the projects in `torch_names.NAMINGS`, a run's folder, a
+        converted network, or a published one by its name.
       out: the file, called *.safetensors.
       model: a preset, or a ClassyVision configuration (.json); empty: what `source` says or what alone fits it.
-      classes: a file with one class name a line, in the order of the head's rows.
+      classes: a file with one class name a line, in the order of the head's rows; or a data set of LABELS.
       mean, std: of the pixels over 255, for each channel; empty: what `source` says, or its origin's usual.
       frames, crop, stride, test_size: of the clips, as in `ClipSpec`; 0: what `source` says, or its origin's usual.
       checkpoint: of a run: "last" or "best".
@@ -90,7 +55,8 @@ def convert(
 
     Raises:
       InputError: nothing at `source` or nothing that can be read; tensors that are not the network's, all named at
-        once; values or class names that do not fit the network; another kind of name for `out`, or a file there.
+        once; values or class names that do not fit the network; another kind of name for `out`, or a file there; a
+        published network that cannot be downloaded.
       OSError: the folder of `out` cannot be written to.
     """
     if out.suffix != ".safetensors":
@@ -104,7 +70,7 @@ def convert(
     network = network._replace(
         model=network.model.clone(**pixels),
         class_names=_class_names(classes, network),
-        clip=_changed(network.clip, given),
+        clip=changed(network.clip, given),
     )
     names = names or naming or usual_naming(network.model)
     write(out, network, names)
@@ -112,32 +78,14 @@ def convert(
     return [f"{source}: {origin}", *_describe(network), f"{out}: {size:,.1f} MiB, tensors under {names}'s names"]
 
 
-def kinetics400() -> tuple[str, ...]:
-    """The names of the classes of Kinetics-400 (Kay et al., arXiv:1705.06950), in the order of torchvision's heads."""
-    return tuple(resources.files("r3d_jax.weights").joinpath("kinetics400.txt").read_text().splitlines())
-
-
-def usual_clip(naming: str, trunk: Any, config: dict[str, Any]) -> ClipSpec:
-    """The clip that a project trains and tests a network on.
-
-    Args:
-      naming: whose names its tensors have: one of `torch_names.NAMINGS`.
-      trunk: of the network.
-      config: of the model, ClassyVision's; empty for others.
-    """
-    reduction, usual = trunk.enough_frames(), CLIPS[naming]
-    frames, stride = usual[min((limit for limit in usual if limit >= reduction), default=max(usual))]
-    if naming == "torchvision":
-        (frames, stride), *_ = [*(clip for name, clip in VMZ_CLIPS.items() if PRESETS[name] == trunk), (frames, stride)]
-    crop, test_size, crops = SIZES[naming]
-    frames, crop = config.get("frames_per_clip", frames), config.get("clip_crop_size", crop)
-    return _changed(ClipSpec(frames=frames, stride=stride, test_size=test_size, crops=crops), {"crop": crop})
-
-
 def _read(source, model, checkpoint):
     """(network, what it was found to be, whose names it keeps or "" for the usual ones)."""
+    if not source.exists() and is_published(source):
+        published = find(str(source))
+        origin = f"published by {published.source}" if published else "a network of the Hugging Face Hub"
+        return load(source), origin, ""
     if not source.exists():
-        raise InputError(f"no file and no run at {source}")
+        raise InputError(f"no file and no run at {source}, and no published network of that name")
     if source.is_dir():
         return load(source, checkpoint), f"a run, its {checkpoint} checkpoint", ""
     if source.suffix == ".safetensors":
@@ -151,8 +99,7 @@ def _read(source, model, checkpoint):
         model, config = "", _read_config(Path(model))
     naming = naming_of(tensors)
     network, found = recognise(tensors, naming, model, config)
-    older = naming == "kenshohara" and not any(name.endswith("num_batches_tracked") for name in tensors)
-    network = network.clone(**OLDER_KENSHOHARA if older else PIXELS.get(naming, {}))
+    network = network.clone(**usual_pixels(naming, tensors))
     clip = usual_clip(naming, network.trunk, config or {})
     kept = "" if naming.startswith(("classyvision", "torchvision")) else naming
     return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}", kept
@@ -164,13 +111,6 @@ def _pixels(model, mean, std):
         given = " and ".join(f"`{name}` (={values})" for name, values in pixels.items())
         raise InputError(f"{given} must have one value for each of {channels} channels")
     return pixels
-
-
-def _changed(clip, given):
-    """`clip` with what is `given`; its training sizes are at least the crop's."""
-    changed = replace(clip, **given)
-    low, high = (max(size, changed.crop) for size in changed.train_sizes)
-    return replace(changed, train_sizes=(low, high))
 
 
 def _read_config(path):
@@ -185,8 +125,11 @@ def _class_names(path, network):
     count = network.model.heads[0].num_classes
     if path is None:
         kinetics = count == 400 and network.model.trunk in TORCHVISIONS
-        return network.class_names or (kinetics400() if kinetics else _numbers(count))
-    names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+        return network.class_names or (labels("kinetics400") if kinetics else _numbers(count))
+    if not path.exists() and str(path) in LABELS:
+        names = labels(str(path))
+    else:
+        names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
     if len(names) != count:
         raise InputError(f"{path} names {len(names)} classes, but the head has {count}; it needs one line for each")
     return names

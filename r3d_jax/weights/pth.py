@@ -1,15 +1,16 @@
 """Reads what `torch.save` wrote, without PyTorch and without running anything that the file asks to run.
 
-Such a file is a pickle, and a pickle may call any function. Here it may name only what makes up tensors; all else is
-refused before it is called.
+Such a file is a pickle, and a pickle may call any function. Here only what makes up tensors and plain containers is
+called. All else that real files hold beside their weights (states of optimisers, configurations, classes of packages
+that are not here) is passed over: something that does nothing stands in its place, and nothing of it is ever imported.
 """
 
 import math
+import operator
 import os
 import pickle
 import pickletools
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,43 @@ _UNREADABLE = (
 )
 
 
+class _PassedOver:
+    """What stands in the place of anything that is no tensor and no plain container: it takes everything, does nothing.
+
+    One class for all of them, so that a million names cost no memory. It has no `__dict__`, so that a pickle can change
+    nothing of it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *_, **__):
+        return object.__new__(cls)
+
+    def __call__(self, *_, **__):
+        return self
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+    append = extend = add = __setstate__
+
+
+class _Dict(dict):
+    """What stands in the place of an OrderedDict, whose attributes (PyTorch's `_metadata`) are passed over."""
+
+    __slots__ = ()
+
+    def __init__(self, pairs=()):  # a list of them from Python 2, emptied so that none is copied a million times
+        super().__init__(pairs)
+        pairs and pairs.clear()
+
+    def __setstate__(self, state):
+        pass
+
+
 class _Storage(NamedTuple):
     """The flat array that tensors are views of."""
 
@@ -38,10 +76,11 @@ class _Storage(NamedTuple):
 def read_pth(path: Path) -> Any:
     """The object in a file of `torch.save`, in either of its formats, with NumPy arrays for tensors.
 
-    For example, `read_pth(Path("weights.pth"))["fc.weight"]`. bfloat16 comes as `jax.numpy.bfloat16`.
+    For example, `read_pth(Path("weights.pth"))["fc.weight"]`. bfloat16 comes as `jax.numpy.bfloat16`. What is neither
+    tensor nor plain container comes as an object that does nothing, whatever the file asks for.
 
     Raises:
-      InputError: the file asks for anything but tensors and plain containers, is damaged, or is in another format.
+      InputError: the file is damaged, is in another format, or would take more memory than its size explains.
     """
     with path.open("rb") as file:
         read = _read_zip if file.read(4) == b"PK\x03\x04" else _read_legacy
@@ -57,23 +96,23 @@ def read_pth(path: Path) -> Any:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file, path, storage):
-        super().__init__(file, encoding="utf-8")
+        super().__init__(file, encoding="utf-8", errors="surrogateescape")  # Python 2 wrote bytes where text is meant
         self._path, self._storage = path, storage
 
     def find_class(self, module, name):
-        if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
-        raise InputError(
-            f"{self._path} asks to run {module}.{name}, which weights do not need; refused, and nothing of it was run. "
-            "If you trust the file, load it with PyTorch (pip install torch), save its state dict with "
-            "safetensors.torch.save_file, and convert that file"
-        )
+        return _ALLOWED.get((module, name), _PassedOver)
 
     def persistent_load(self, pid):
-        kind, dtype, key, _, count, *_ = pid
-        if kind != "storage" or dtype not in _DTYPES:
-            raise InputError(f"{self._path} holds {kind!r} of {dtype!r} where tensors should be; refused")
-        return self._storage(str(key), np.dtype(_DTYPES[dtype]), count)
+        kind, dtype, key, _, count, *view = pid
+        if kind != "storage":
+            return _PassedOver()
+        if dtype not in _DTYPES:
+            return self._storage(str(key), None, count)
+        values = self._storage(str(key), np.dtype(_DTYPES[dtype]), count)
+        if view and view[0] is not None:  # files of PyTorch's first releases: a part of another storage
+            _, offset, size = view[0]
+            values = values[slice(*map(operator.index, (offset, offset + size)))]
+        return _Storage(values)
 
 
 def _unpickle(file, path, storage):
@@ -95,14 +134,15 @@ def _read_zip(path, file):
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
             raise InputError(_UNREADABLE.format(path=path, reason="written on a big-endian machine"))
+        if sum(entry.file_size for entry in archive.infolist()) > size:  # torch.save does not compress
+            raise InputError(f"{path} unpacks to more than its own size; refused")
         storages = {}
 
         def storage(key, dtype, count):
+            if dtype is None:
+                return _PassedOver()
             if key not in storages:
-                entry = archive.getinfo(f"{root}data/{key}")
-                if entry.file_size > size:  # torch.save does not compress: nothing in it is larger than the file
-                    raise InputError(f"{path} unpacks to more than its own size; refused")
-                storages[key] = _Storage(np.frombuffer(archive.read(entry), dtype))
+                storages[key] = np.frombuffer(archive.read(f"{root}data/{key}"), dtype)
             return storages[key]
 
         with archive.open(pickles[0]) as content:
@@ -115,17 +155,21 @@ def _read_legacy(path, file):
     storages = {}
 
     def storage(key, dtype, count):
+        nonlocal size
+        if dtype is None:
+            raise InputError(_UNREADABLE.format(path=path, reason="tensors of a type that NumPy does not have"))
         if key not in storages:
-            if count * dtype.itemsize > size:
-                raise InputError(f"{path} declares a tensor larger than itself; refused")
-            storages[key] = _Storage(np.zeros(count, dtype))
+            size -= count * dtype.itemsize
+            if size < 0:
+                raise InputError(f"{path} declares tensors larger than itself; refused")
+            storages[key] = np.zeros(count, dtype)
         return storages[key]
 
     magic, _, machine, loaded, keys = (_unpickle(file, path, storage) for _ in range(5))
     if magic != _LEGACY_MAGIC or not machine.get("little_endian"):
         raise InputError(_UNREADABLE.format(path=path, reason="not a file of torch.save"))
     for key in keys:
-        values = storages[str(key)].values
+        values = storages[str(key)]
         if int.from_bytes(file.read(8), "little") != len(values):
             raise InputError(_UNREADABLE.format(path=path, reason="a storage of another length than declared"))
         values[:] = np.frombuffer(file.read(values.nbytes), values.dtype)
@@ -133,9 +177,12 @@ def _read_legacy(path, file):
 
 
 class _Rebuild:
-    """What a pickle may call; without a `__dict__`, so that it can change nothing of it."""
+    """What a pickle may call; with no `__dict__` and a deaf `__setstate__`, so that it can change nothing of it."""
 
     __slots__ = ()
+
+    def __setstate__(self, state):
+        pass
 
 
 class _Tensor(_Rebuild):
@@ -144,12 +191,23 @@ class _Tensor(_Rebuild):
     __slots__ = ()
 
     def __call__(self, storage, offset, shape, strides, *_):
+        if isinstance(storage, _PassedOver):
+            return storage
         shape, strides, values = tuple(shape), tuple(strides), storage.values
         count, last = math.prod(shape), offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
         if min((offset, *shape, *strides)) < 0 or count > values.size or (count and last >= values.size):
             raise InputError(f"a tensor of shape {shape} lies outside its storage of {values.size} values; refused")
         steps = tuple(stride * values.itemsize for stride in strides)
         return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
+
+
+class _Size(_Rebuild):
+    __slots__ = ()
+
+    def __call__(self, numbers):
+        if len(numbers) > 64:
+            raise InputError(f"a shape of {len(numbers)} numbers; refused")
+        return tuple(numbers)
 
 
 class _Parameter(_Rebuild):
@@ -160,8 +218,8 @@ class _Parameter(_Rebuild):
 
 
 _ALLOWED = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch", "Size"): tuple,
+    ("collections", "OrderedDict"): _Dict,
+    ("torch", "Size"): _Size(),
     ("torch._utils", "_rebuild_tensor"): _Tensor(),
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor(),
     ("torch._utils", "_rebuild_parameter"): _Parameter(),

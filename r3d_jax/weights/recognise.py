@@ -91,12 +91,17 @@ def _inside(content, *keys):
     return content if isinstance(content, Mapping) else None
 
 
-def _leaves(tree, prefix="") -> Iterator[tuple[str, np.ndarray]]:
-    for key, value in tree.items() if isinstance(tree, Mapping) else ():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif isinstance(value, np.ndarray):
-            yield f"{prefix}{key}", value
+def _leaves(content) -> Iterator[tuple[str, np.ndarray]]:
+    """The named arrays in nested mappings, each mapping once: a file may hold one in itself, or in many places."""
+    waiting, seen = [("", content)], set()
+    while waiting:
+        prefix, tree = waiting.pop()
+        if not isinstance(tree, Mapping) or id(tree) in seen or len(prefix) > 1000:
+            continue
+        seen.add(id(tree))
+        named = [(f"{prefix}{key}", value) for key, value in tree.items() if isinstance(key, str)]
+        yield from ((name, value) for name, value in named if isinstance(value, np.ndarray))
+        waiting += [(f"{name}.", value) for name, value in reversed(named) if isinstance(value, Mapping)]
 
 
 def _alike(tensors, naming):

@@ -26,6 +26,22 @@ def test_mistakes_name_flags(run, source, tmp_path):
     assert not out.exists()
 
 
+def test_what_is_pushed_is_the_file_with_its_publisher(run, source, tmp_path, monkeypatch):
+    pushed = []
+    monkeypatch.setattr("r3d_jax.weights.hub.push", lambda *given: pushed.append(given) or "pushed")
+    monkeypatch.setenv("R3D_JAX_HOME", str(tmp_path))
+    (tmp_path / "mc3_18_k400.safetensors").write_bytes(source.read_bytes())
+    for name in (source, "mc3_18_k400"):
+        status, printed = run("convert", name, tmp_path / f"{len(pushed)}.safetensors", "--push=hf://me/net")
+        assert status == 0 and printed.endswith("names\npushed\n")
+    (address, file, network, published), (*_, other) = pushed
+    assert (address, file, published) == ("hf://me/net", tmp_path / "0.safetensors", None)
+    assert network.class_names == ("ride", "run", "swim") and other.name == "mc3_18_k400"
+    status, _ = run("convert", source, tmp_path / "2.safetensors", "--push=me/net")
+    assert status == "error: 'me/net' is no address of the Hugging Face Hub; write hf://OWNER/NAME"
+    assert not (tmp_path / "2.safetensors").exists()
+
+
 def test_a_quoted_tilde_is_the_home(run, source, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "tiny.safetensors").write_bytes(source.read_bytes())

@@ -120,3 +120,40 @@ def test_what_is_no_trained_network_is_one_line(run, command, run_is, message, b
     assert (
         isinstance(status, str) and status.startswith(message.format(run=path)) and "\n" not in status and not printed
     )
+
+
+@pytest.fixture
+def named(source, tmp_path, monkeypatch):
+    """The name of a published network that has been downloaded and converted already, here the tiny one."""
+    monkeypatch.setenv("R3D_JAX_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    shutil.copy(source, tmp_path / "home" / "r3d_18_k400.safetensors")
+    monkeypatch.chdir(tmp_path)
+    return "r3d_18_k400"
+
+
+@pytest.mark.slow
+def test_a_published_network_is_used_by_its_name(run, source, named, folder, monkeypatch):
+    video, served = folder / "v0.avi", []
+    assert run("predict", named, video) == run("predict", source, video)
+    monkeypatch.setattr("r3d_jax.server.server.serve", lambda network, **options: served.append((network, options)))
+    assert run("serve", named)[0] == 0
+    ((network, options),) = served
+    assert network.class_names == CLASSES and options["name"] == named
+
+
+def test_a_published_network_is_converted_by_its_name(run, named):
+    status, printed = run("convert", named, "out.safetensors", "--classes=kinetics400")
+    assert status == "error: kinetics400 names 400 classes, but the head has 3; it needs one line for each"
+    status, printed = run("convert", named, "out.safetensors", "--names=torchvision")
+    assert status == 0 and printed.startswith(f"{named}: published by torchvision\n")
+
+
+@pytest.mark.parametrize("command", NETWORK_COMMANDS)
+def test_a_published_network_that_cannot_be_downloaded_is_one_line(run, command, tmp_path, monkeypatch):
+    monkeypatch.setenv("R3D_JAX_HOME", str(tmp_path))
+    monkeypatch.setenv("R3D_JAX_MIRROR", "http://127.0.0.1:1")
+    arguments = [each.format(run="r3d_18_k400") for each in NETWORK_COMMANDS[command]]
+    status, printed = run(command.split()[0], *arguments)
+    assert status.startswith("error: http://127.0.0.1:1/r3d_18-b3b3357e.pth cannot be reached; run this again with a")
+    assert f"put the file at {tmp_path}/r3d_18-b3b3357e.pth" in status and "\n" not in status and not printed

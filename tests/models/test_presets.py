@@ -3,13 +3,13 @@ import jax.numpy as jnp
 import pytest
 
 from r3d_jax.models.classifier import build
-from r3d_jax.models.presets import HIDDEN, PRESETS, list_models
+from r3d_jax.models.presets import HIDDEN, PRESETS, list_presets
 from r3d_jax.models.resnet3d import ResNet3D
 
 
 def test_the_names_are_those_that_build_knows():
-    assert list_models() == tuple(PRESETS) and list_models()[0] == "r3d_18"
-    assert all(build(name, 3).trunk == PRESETS[name] for name in list_models())
+    assert list_presets() == tuple(PRESETS) and list_presets()[0] == "r3d_18"
+    assert all(build(name, 3).trunk == PRESETS[name] for name in list_presets())
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_slowfast_and_x3d_take_theirs(name, clip, shape):
 
 def test_x3ds_depths_are_the_papers_factors_and_its_heads_have_a_hidden_layer():
     assert (PRESETS["x3d_s"].blocks, PRESETS["x3d_l"].blocks) == ((3, 5, 11, 7), (5, 10, 25, 15))
-    assert {name: build(name, 3).heads[0].hidden for name in list_models() if name.startswith("x3d")} == HIDDEN
+    assert {name: build(name, 3).heads[0].hidden for name in list_presets() if name.startswith("x3d")} == HIDDEN
     assert build("slowfast_r50", 3).heads[0].hidden == build("r3d_18", 3).heads[0].hidden == 0
 
 

@@ -21,9 +21,11 @@ from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
-from r3d_jax.weights.convert import convert, kinetics400, usual_clip
+from r3d_jax.weights.convert import convert
+from r3d_jax.weights.labels import labels
 from r3d_jax.weights.run import CHECKPOINTS, claim
 from r3d_jax.weights.torch_names import to_torch
+from r3d_jax.weights.usual import usual_clip
 
 CHECKPOINT = GOLDEN / "classyvision_checkpoint.torch"  # written by ClassyVision 0.7.0's own code
 CLIP = ClipSpec(frames=4, stride=2, crop=16, train_sizes=(16, 18), test_size=20, flip=0.25)
@@ -75,7 +77,7 @@ def test_torchvisions_weights_bring_kinetics_classes_and_pixels(out, tmp_path):
     assert lines[0] == f"{source}: torchvision's names, network mc3_18, which alone fits them"
     assert lines[1] == "11,695,440 parameters; 400 classes (abseiling ... zumba)"
     loaded = r3d_jax.load(out)
-    assert loaded.class_names == kinetics400() and len(set(kinetics400())) == 400
+    assert loaded.class_names == labels("kinetics400")
     assert loaded.model.mean == (0.43216, 0.394666, 0.37645) and loaded.model.std == (0.22803, 0.22145, 0.216989)
     assert (loaded.clip.shape, loaded.clip.stride, loaded.clip.test_size) == ((16, 112, 112, 3), 2, 128)
     back = load_file(out)
