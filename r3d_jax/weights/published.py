@@ -71,13 +71,17 @@ def list_models() -> tuple[Published, ...]:
     For example, `[each.name for each in list_models() if each.classes == "kinetics400"]`. The names that `build` takes
     are those of `list_presets`.
     """
-    entries = json.loads(resources.files("r3d_jax.weights").joinpath("zoo.json").read_text())
-    return tuple(map(_published, entries))
+    return _read()
 
 
 def find(name: str) -> Published | None:
     """The published network of that name, or None."""
     return next((each for each in list_models() if each.name == name), None)
+
+
+def _read():
+    entries = json.loads(resources.files("r3d_jax.weights").joinpath("zoo.json").read_text())
+    return tuple(map(_published, entries))
 
 
 def _published(entry):

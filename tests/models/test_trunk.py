@@ -48,13 +48,13 @@ def test_options_are_refused_by_name():
 
 
 def test_stages_are_counted():
-    check_stages(ResNet3D(), ("spatial_strides",), remat=(1, 4))
+    check_stages(ResNet3D(), remat=(1, 4))
     with pytest.raises(ValueError, match=r"no stage 0, 5 to compute again; there are 4"):
         check_stages(ResNet3D(), remat=(0, 4, 5))
-    with pytest.raises(ValueError, match=r"`spatial_strides` .* one entry for each of the 1 stages"):
-        check_stages(ResNet3D(blocks=(2,)), ("spatial_strides",))
+    with pytest.raises(ValueError, match=r"`spatial_strides` .* one entry for each of the 4 stages"):
+        check_stages(ResNet3D(spatial_strides=(1, 2)))
     with pytest.raises(ValueError, match=r"`temporal_kernels` .* must be odd"):
-        check_stages(ResNet3D(temporal_kernels=((2,),) * 4), ("temporal_kernels",))
+        check_stages(ResNet3D(temporal_kernels=((2,),) * 4))
 
 
 def test_steps_can_be_jitted():

@@ -25,7 +25,6 @@ from r3d_jax.weights.convert import convert
 from r3d_jax.weights.labels import labels
 from r3d_jax.weights.run import CHECKPOINTS, claim
 from r3d_jax.weights.torch_names import to_torch
-from r3d_jax.weights.usual import usual_clip
 
 CHECKPOINT = GOLDEN / "classyvision_checkpoint.torch"  # written by ClassyVision 0.7.0's own code
 CLIP = ClipSpec(frames=4, stride=2, crop=16, train_sizes=(16, 18), test_size=20, flip=0.25)
@@ -172,30 +171,6 @@ def test_older_files_of_3d_resnets_have_other_pixels(out, monkeypatch):
     convert(source, out)
     found = r3d_jax.load(out).model
     np.testing.assert_allclose(np.multiply(255, (*found.mean, *found.std)), (114.77, 107.74, 99.48, 1, 1, 1))
-
-
-@pytest.mark.parametrize(
-    "naming, name, frames, stride",
-    [
-        ("pytorchvideo", "slow_r50", 8, 8),
-        ("pytorchvideo", "c2d_r50", 8, 8),
-        ("pytorchvideo", "r2plus1d_r50", 16, 4),
-        ("pytorchvideo", "csn_r101", 32, 2),
-        ("mmaction2", "slow_r101", 8, 8),
-        ("mmaction2", "mmaction2_i3d_r50_heavy", 32, 2),
-        ("mmaction2", "ipcsn_152", 32, 2),
-        ("kenshohara", "kenshohara_resnext_101", 16, 1),
-        ("torchvision", "mc3_18", 16, 2),
-        ("torchvision", "vmz_r2plus1d_34", 8, 1),
-        ("torchvision", "ircsn_152", 32, 2),
-    ],
-)
-def test_clips_are_those_that_a_project_uses(naming, name, frames, stride):
-    clip = usual_clip(naming, PRESETS[name], {})
-    assert (clip.frames, clip.stride) == (frames, stride)
-    large = naming in ("pytorchvideo", "mmaction2")
-    assert (clip.crop, clip.crops) == ((224, 3) if large else (112, 1))
-    assert clip.test_size == (256 if large else 112 if naming == "kenshohara" else 128)
 
 
 def test_a_users_own_file_beside_it_is_kept(run, out):

@@ -11,7 +11,7 @@ from seeded import case_of, model, tensors
 
 from r3d_jax.models.classifier import Classifier, abstract_variables, build
 from r3d_jax.models.head import Head
-from r3d_jax.models.presets import list_models
+from r3d_jax.models.presets import PRESETS
 from r3d_jax.models.resnet3d import ResNet3D
 from r3d_jax.weights.torch_names import (
     from_torch,
@@ -149,7 +149,7 @@ def test_torchvisions_names_are_usual_where_it_has_the_network():
         assert usual_naming(network) == "classyvision"
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_network_can_be_written(name):
     """Under names that all differ, those of a project that has it, or in ClassyVision's manner."""
     network = thin(name)

@@ -80,7 +80,7 @@ def publish(home, content, monkeypatch):
     def put(url, **changes):
         facts = {"url": f"{url}/thin.pth", "sha256": hashlib.sha256(content).hexdigest()[:8]} | changes
         entry = THIN._replace(**facts)
-        monkeypatch.setattr(published, "list_models", lambda: (entry,))
+        monkeypatch.setattr(published, "_read", lambda: (entry,))
         return entry
 
     return put
@@ -202,7 +202,7 @@ from r3d_jax.weights import published
 import r3d_jax
 
 PRESETS["thin"] = MODEL.trunk.clone(planes=8)
-published.list_models = lambda: (THIN._replace(url=sys.argv[1]),)
+published._read = lambda: (THIN._replace(url=sys.argv[1]),)
 print(len(r3d_jax.load("thin_k400").class_names))
 """
 
