@@ -108,6 +108,6 @@ def test_what_is_saved_and_exported_is_loaded_again(name, videos, tmp_path, monk
 def test_what_no_project_has_names_for_is_refused_before_anything_is_written(tmp_path):
     model = tiny("slowfast_r50", lateral_norm=False)
     network = TrainedNetwork(model, drawn(tiny("slowfast_r50")), NAMES, CLIP)
-    with pytest.raises(r3d.InputError, match="pytorchvideo has no names for this network"):
+    with pytest.raises(r3d.InputError, match="pytorchvideo has no names for a SlowFast with `lateral_norm` False"):
         export(network, tmp_path / "network.npz")
     assert not list(tmp_path.iterdir())

@@ -197,8 +197,8 @@ def usual_naming(model: Classifier) -> str:
     for naming, trunks in _HOMES.items():
         if model.trunk in trunks and not refusal_of(model, naming):
             return naming
-    others = _OTHERS.get(type(model.trunk), ())
-    return next((naming for naming in others if not refusal_of(model, naming)), "classyvision")
+    others = _OTHERS.get(type(model.trunk), ("classyvision",))
+    return next((naming for naming in others if not refusal_of(model, naming)), next(iter(others)))
 
 
 def heads_of(tensors: Mapping[str, np.ndarray], naming: str) -> tuple[Head, ...]:
