@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import flax.linen as nn
@@ -181,6 +182,11 @@ def abstract_variables(model: Classifier) -> dict:
     Raises:
       InputError: an option of the network that does not exist.
     """
+    return jax.tree.map(lambda shape: shape, _shapes(model))  # dicts of the caller's own
+
+
+@lru_cache(maxsize=16)  # a hundred layers take a second, and reading other projects' weights asks for them again
+def _shapes(model):
     heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
     clips = jnp.zeros((1, model.trunk.enough_frames(), 1, 1, model.trunk.input_planes))
     return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)
