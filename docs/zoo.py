@@ -98,7 +98,7 @@ def counted(text: str) -> str:
 
     parts = re.split(r'("parameters": \w+, "multiply_adds": \w+)', text)
     for i, each in enumerate(list_models()):
-        found = cost(build(each.preset, each.num_classes, **each.options), each.view)
+        found = cost(build(each.preset, each.num_classes, pool=each.pool, **each.options), each.view)
         parts[2 * i + 1] = f'"parameters": {found.parameters}, "multiply_adds": {found.multiply_adds}'
     return "".join(parts)
 

@@ -60,7 +60,11 @@ class ModelConfig:
     pool: tuple[int, int, int] = setting((1, 7, 7), "cells (time, height, width) that the head pools, stride 1; "
                                                     "(0, 0, 0): all of them")  # fmt: skip
     dropout: float = setting(0.0, "part of the pooled features that is dropped in training", low=0)
-    average: str = setting("logits", "what is averaged over cells and views", choices=("logits", "probabilities"))
+    average: str = setting(
+        "logits",
+        "what is averaged over cells and views; clip_probabilities: logits over cells, probabilities over views",
+        choices=("logits", "probabilities", "clip_probabilities"),
+    )
 
 
 @dataclass(slots=True)

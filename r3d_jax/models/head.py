@@ -14,7 +14,7 @@ from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.own_help import OwnHelp
 
 ACTIVATIONS = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda logits: logits}
-AVERAGES = ("logits", "probabilities")
+AVERAGES = ("logits", "probabilities", "clip_probabilities")
 
 
 class Head(nn.Module, metaclass=OwnHelp):
@@ -29,7 +29,8 @@ class Head(nn.Module, metaclass=OwnHelp):
       pool: kernel of the average pool, stride 1, in cells (time, height, width); None pools everything.
       dropout: share of pooled features dropped in training, or of hidden ones.
       activation: what turns logits into probabilities: one of ACTIVATIONS.
-      average: what is averaged, over cells here and over views in `predict_fn`: one of AVERAGES.
+      average: what is averaged, over cells here and over views in `predict_fn`: one of AVERAGES; "clip_probabilities"
+        are the logits of cells, and the probabilities of views, as PyTorchVideo has them.
       unique_id: what a ClassyVision state dict calls it; only one of several heads may keep the default.
       hidden: channels of a 1x1x1 convolution and a ReLU between pool and dropout, which X3D has; 0: neither.
     """
@@ -65,7 +66,8 @@ class Head(nn.Module, metaclass=OwnHelp):
         bias = self.param("bias", _uniform(bound), (self.num_classes,), jnp.float32)
         logits = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        return average(logits, (1, 2, 3), activation=self.activation, of=self.average)
+        of = "probabilities" if self.average == "probabilities" else "logits"
+        return average(logits, (1, 2, 3), activation=self.activation, of=of)
 
     def _check(self, grid, train):
         if self.activation not in ACTIVATIONS:

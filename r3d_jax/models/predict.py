@@ -81,7 +81,7 @@ def average_views(
     *,
     model: Classifier,
 ) -> Float[Array, "video class"] | tuple[Float[Array, "video _"], ...]:
-    """Logits of videos from those of their views, averaged as each head averages its cells (`Head.average`).
+    """Logits of videos from those of their views, averaged as each head says (`Head.average`).
 
     Args:
       logits: as `predict_views` gives them: an array, or of several heads a tuple of arrays.
@@ -119,7 +119,8 @@ def merge_views(clips: Videos) -> UInt8[Array | np.ndarray, "clip time height wi
 
 
 def _over_views(logits, head):
-    return average(logits, (1,), activation=head.activation, of=head.average)
+    of = "logits" if head.average == "logits" else "probabilities"
+    return average(logits, (1,), activation=head.activation, of=of)
 
 
 def check_clips(clips: Videos, model: Classifier) -> None:

@@ -110,7 +110,7 @@ def method(network: TrainedNetwork, clips: int, rows: list[ClassResult]) -> str:
       clips: how many there are of each video.
       rows: one for each class.
     """
-    average = network.model.heads[0].average
+    average = network.model.heads[0].average.removeprefix("clip_")
     tested = sum(row.videos > 0 for row in rows)
     return paragraphs(
         [

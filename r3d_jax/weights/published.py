@@ -23,10 +23,11 @@ class Published(NamedTuple):
       top1: video-level accuracy in per cent that the publisher has measured; None: not told.
       clip: what the publisher tests it on.
       mean, std: of the pixels over 255.
-      average: what is averaged over cells and views.
+      average: what is averaged over cells and views, as `Head.average` has it.
       parameters: trained values; times four, about the bytes of the file.
       multiply_adds: of one test view, as `cost` counts them: a square of edge `clip.test_crop`, or of `clip.test_size`
         where that is 0.
+      pool: kernel of the head's pool, in cells (time, height, width): a larger view gives several; None: all of them.
       file: what the file is called in the cache and at a mirror.
       options: of the trunk, in place of the preset's.
       bgr: whether the published weights expect blue first; those that `load` gives take RGB, as all do.
@@ -49,6 +50,7 @@ class Published(NamedTuple):
     parameters: int
     multiply_adds: int
     file: str
+    pool: tuple[int, int, int] | None = None
     options: dict[str, Any] = {}
     bgr: bool = False
     note: str = ""
@@ -87,5 +89,6 @@ def _read():
 def _published(entry):
     clip = {key: tuple(value) if isinstance(value, list) else value for key, value in entry["clip"].items()}
     pixels = {name: tuple(entry[name]) for name in ("mean", "std")}
-    file = {"file": entry["url"].rpartition("/")[2]}
-    return Published(**file | entry | pixels | {"clip": ClipSpec(**clip)})
+    usual = {"file": entry["url"].rpartition("/")[2]}
+    pool = {"pool": tuple(entry["pool"]) if "pool" in entry else None}
+    return Published(**usual | entry | pixels | pool | {"clip": ClipSpec(**clip)})

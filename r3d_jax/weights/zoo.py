@@ -67,7 +67,7 @@ def as_published(content: object, published: Published) -> tuple[TrainedNetwork,
     network, _ = recognise(tensors, naming, published.preset, None)
     if (count := network.heads[0].num_classes) != published.num_classes:
         raise InputError(f"{published.file} has {count} classes, but {published.name} has {published.num_classes}")
-    heads = tuple(head.clone(average=published.average) for head in network.heads)
+    heads = tuple(head.clone(average=published.average, pool=published.pool) for head in network.heads)
     trunk = network.trunk.clone(**{name: tuples(value) for name, value in published.options.items()})
     model = Classifier(trunk, heads, published.mean, published.std)
     return TrainedNetwork(model, from_torch(tensors, model), published.class_names, published.clip), naming

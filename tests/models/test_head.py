@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from r3d_jax.models.classifier import build
 from r3d_jax.models.head import Head, average
+from r3d_jax.models.predict import average_views
 
 VARIABLES = {"params": {"kernel": np.eye(3), "bias": np.array([0.0, 0, 1])}}
 
@@ -76,3 +78,14 @@ def test_weights_start_in_pytorchs_uniform_range():
 def test_what_cannot_work_is_refused(head, train, message):
     with pytest.raises(ValueError, match=message):
         head.apply(VARIABLES, jnp.zeros((1, 1, 3, 4, 3)), train=train)
+
+
+def test_logits_of_cells_and_probabilities_of_views_can_be_averaged(rng):
+    features = rng.standard_normal((2, 1, 3, 3, 4), np.float32)  # two views of a video
+    kinds = {name: Head(5, pool=(1, 2, 2), average=name) for name in ("logits", "clip_probabilities")}
+    params = kinds["logits"].init(jax.random.key(0), features)
+    views = {name: np.array(head.apply(params, features)) for name, head in kinds.items()}
+    np.testing.assert_array_equal(views["logits"], views["clip_probabilities"])
+    model = build("r3d_18", 5, average="clip_probabilities")
+    found = jax.nn.softmax(average_views(views["logits"][None], model=model))
+    np.testing.assert_allclose(found[0], jax.nn.softmax(views["logits"]).mean(0), rtol=1e-5)
