@@ -15,7 +15,7 @@ from r3d_jax.models.resnet3d import ResNet3D
 def test_help_is_our_own_text_and_not_pages_of_flaxs(module):
     text = pydoc.render_doc(module, renderer=pydoc.plaintext)
     assert "Attributes:" in text and re.search(r"__call__\(\s*[| ]*self", text)
-    assert len(text.splitlines()) < 120
+    assert len(text.splitlines()) < 140
     assert len(pydoc.render_doc(nn.Module, renderer=pydoc.plaintext).splitlines()) > 500  # what would follow
 
 
