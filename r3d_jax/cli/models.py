@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 
 from r3d_jax.cli.flags import Flags
 
@@ -56,8 +57,7 @@ def table(found) -> list[str]:
 
 def as_json(published) -> str:
     """A network as one line of JSON, with all that is known of it."""
-    clip = {name: getattr(published.clip, name) for name in published.clip.__slots__}
-    return json.dumps(published._asdict() | {"clip": clip}, ensure_ascii=False)
+    return json.dumps(published._asdict() | {"clip": asdict(published.clip)}, ensure_ascii=False)
 
 
 def _cells(each):
@@ -68,7 +68,7 @@ def _cells(each):
         "-" if each.top1 is None else f"{each.top1:.2f}",
         f"{time}x{clip.stride}@{edge}",
         f"{clip.views}x{clip.crops}",
-        "-" if each.multiply_adds is None else f"{each.multiply_adds / 1e9:.2f}",
-        "-" if each.parameters is None else f"{each.parameters * 4 / 1e6:.0f}",
+        f"{each.multiply_adds / 1e9:.2f}",
+        f"{each.parameters * 4 / 1e6:.0f}",
         each.licence,
     )

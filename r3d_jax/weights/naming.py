@@ -42,6 +42,11 @@ def kind_and_number(module: str) -> tuple[str, int]:
     return module[:-1], int(module[-1])
 
 
+def letter(module: str) -> str:
+    """The letter that several projects have for a bottleneck's modules in place of our number: "b" of "conv2"."""
+    return "abcd"[kind_and_number(module)[1] - 1]
+
+
 def unlike(
     trunk: ResNet3D, residuals: tuple[str, ...], stems: tuple[str, ...], shortcuts: tuple[str, ...] = ("postactivated",)
 ) -> str:

@@ -2,7 +2,7 @@
 
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.resnet3d import ResNet3D
-from r3d_jax.weights.naming import Naming, kind_and_number, stage_and_block
+from r3d_jax.weights.naming import Naming, kind_and_number, letter, stage_and_block
 
 # Our modules of a branch -> theirs, where they do not follow a rule.
 _STEMS = {
@@ -27,12 +27,12 @@ def _module(trunk, block, branch=None, module=None):
     prefix = f"trunk.stages.{stage - 1}.pathway0.{block}"
     if branch is None:
         return prefix
-    kind, number = kind_and_number(module)
+    kind, _ = kind_and_number(module)
     if branch == "shortcut":
         return f"{prefix}.skip.branch1{'_bn' if kind == 'bn' else ''}"
     if trunk.residual in _RESIDUALS:
         return f"{prefix}.residual.transform.{_RESIDUALS[trunk.residual][module]}"
-    return f"{prefix}.residual.branch2{'abcd'[number - 1]}{'_bn' if kind == 'bn' else ''}"
+    return f"{prefix}.residual.branch2{letter(module)}{'_bn' if kind == 'bn' else ''}"
 
 
 def _linear(model: Classifier, index: int) -> str:

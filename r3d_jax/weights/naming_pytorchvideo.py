@@ -1,6 +1,6 @@
 """PyTorchVideo's names of tensors, without the `model_state` around them."""
 
-from r3d_jax.weights.naming import Naming, kind_and_number, stage_and_block, unlike
+from r3d_jax.weights.naming import Naming, kind_and_number, letter, stage_and_block, unlike
 
 _KINDS = {"conv": "conv", "bn": "norm"}
 # The middle of an R(2+1)D bottleneck, over time first.
@@ -12,14 +12,14 @@ _RESIDUALS = ("postactivated_bottleneck", "ircsn_bottleneck", "r2plus1d_time_fir
 def _module(trunk, block, branch=None, module=None):
     if block == "stem-path0":
         return f"blocks.0.{_KINDS[kind_and_number(branch)[0]]}"
-    kind, number = kind_and_number(module)
+    kind, _ = kind_and_number(module)
     stage, place = stage_and_block(block)
     prefix = f"blocks.{_index(trunk, stage)}.res_blocks.{place}"
     if branch == "shortcut":
         return f"{prefix}.branch1_{_KINDS[kind]}"
     if trunk.residual == "r2plus1d_time_first_bottleneck":
         return f"{prefix}.branch2.{_FACTORISED[module]}"
-    return f"{prefix}.branch2.{_KINDS[kind]}_{'abc'[number - 1]}"
+    return f"{prefix}.branch2.{_KINDS[kind]}_{letter(module)}"
 
 
 def _index(trunk, stage):

@@ -3,7 +3,7 @@
 import re
 from functools import partial
 
-from r3d_jax.weights.naming import Naming
+from r3d_jax.weights.naming import Naming, letter
 
 
 def _pytorchvideo(trunk, block, branch=None, module=None):
@@ -18,7 +18,7 @@ def _pytorchvideo(trunk, block, branch=None, module=None):
     kind = "norm" if module.startswith("bn") else "conv"
     if branch == "shortcut":
         return f"{prefix}.res_blocks.{number}.branch1_{kind}"
-    return f"{prefix}.res_blocks.{number}.branch2.{kind}_{_letter(module)}"
+    return f"{prefix}.res_blocks.{number}.branch2.{kind}_{letter(module)}"
 
 
 def _mmaction2(trunk, block, branch=None, module=None):
@@ -48,7 +48,7 @@ def _pyslowfast(trunk, block, branch=None, module=None):
     bn = "_bn" if module.startswith("bn") else ""
     if branch == "shortcut":
         return f"{prefix}_res{number}.branch1{bn}"
-    return f"{prefix}_res{number}.branch2.{_letter(module)}{bn}"
+    return f"{prefix}_res{number}.branch2.{letter(module)}{bn}"
 
 
 def _fused(block):
@@ -62,10 +62,6 @@ def _place(block):
     if stem := re.fullmatch(r"stem-path(\d)", block):
         return int(stem[1]), 0, 0
     return tuple(map(int, re.fullmatch(r"pathway(\d)-stage(\d+)-block(\d+)", block).groups()))
-
-
-def _letter(module):
-    return "abc"[int(module[-1]) - 1]
 
 
 def _naming(module, mark, head, block, theirs=False):

@@ -1,9 +1,8 @@
 """What PyTorchVideo and PySlowFast call the tensors of an X3D network."""
 
-import re
 from functools import partial
 
-from r3d_jax.weights.naming import Naming
+from r3d_jax.weights.naming import Naming, letter, stage_and_block
 
 # The layer behind the pool of an X3D's head.
 HIDDEN = r"blocks\.\d+\.pool\.post_conv\.weight$|head\.lin_5\.weight$"
@@ -17,7 +16,7 @@ def _pytorchvideo(trunk, block, branch=None, *modules):
         return f"{last}.pool.pre_{'norm' if branch == 'bn1' else 'conv'}"
     if block == "stem-path0":
         return f"blocks.0.{ {'conv1': 'conv.conv_t', 'conv2': 'conv.conv_xy', 'bn2': 'norm'}[branch] }"
-    stage, number = _place(block)
+    stage, number = stage_and_block(block)
     prefix, module = f"blocks.{stage}.res_blocks.{number}", modules[0] if modules else "conv1"
     kind = "norm" if module.startswith("bn") else "conv"
     if branch == "shortcut":
@@ -25,7 +24,7 @@ def _pytorchvideo(trunk, block, branch=None, *modules):
     if module == "se":
         return f"{prefix}.branch2.norm_b.1.block.{ {'conv1': 0, 'conv2': 2}[modules[1]] }"
     # Beside squeeze-and-excitation, or the nothing in its place, the middle batch norm has a number.
-    return f"{prefix}.branch2.{kind}_{_letter(module)}{'.0' if module == 'bn2' else ''}"
+    return f"{prefix}.branch2.{kind}_{letter(module)}{'.0' if module == 'bn2' else ''}"
 
 
 def _pyslowfast(trunk, block, branch=None, *modules):
@@ -35,23 +34,14 @@ def _pyslowfast(trunk, block, branch=None, *modules):
         return f"head.conv_5{'_bn' if branch == 'bn1' else ''}"
     if block == "stem-path0":
         return f"s1.pathway0_stem.{ {'conv1': 'conv_xy', 'conv2': 'conv', 'bn2': 'bn'}[branch] }"
-    stage, number = _place(block)
+    stage, number = stage_and_block(block)
     prefix, module = f"s{stage + 1}.pathway0_res{number}", modules[0] if modules else "conv1"
     bn = "_bn" if module.startswith("bn") else ""
     if branch == "shortcut":
         return f"{prefix}.branch1{bn}"
     if module == "se":
         return f"{prefix}.branch2.se.fc{modules[1][-1]}"
-    return f"{prefix}.branch2.{_letter(module)}{bn}"
-
-
-def _place(block):
-    """(stage, number) of a residual block."""
-    return tuple(map(int, re.fullmatch(r"pathway0-stage(\d+)-block(\d+)", block).groups()))
-
-
-def _letter(module):
-    return "abc"[int(module[-1]) - 1]
+    return f"{prefix}.branch2.{letter(module)}{bn}"
 
 
 def _naming(module, mark, head, block, shortcut_norm):
