@@ -16,6 +16,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_force_host_platform_device_count=2",
         "--xla_cpu_parallel_codegen_split_count=1",
         "--xla_backend_optimization_level=0",
+        "--xla_cpu_use_fusion_emitters=false",
     ]
 )
 os.environ["JAX_PLATFORMS"] = "cpu"

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips, conv3d
 from r3d_jax.models.own_help import OwnHelp
+from r3d_jax.models.parameter import parameter
 
 
 class ConvSpec(NamedTuple):
@@ -58,11 +59,11 @@ class Conv3D(nn.Module, metaclass=OwnHelp):
         # The reference's fan-out is features * kernel volume, whatever the number of groups.
         init = nn.initializers.zeros if self.zero else variance_scaling(2.0, "fan_out", "normal")
         shape = (*kernel, x.shape[-1] // groups, features)
-        weights = self.param("kernel", init, shape, jnp.float32)
+        weights = parameter(self, "kernel", init, shape)
         out = conv3d(x, weights.astype(x.dtype), stride, padding=tuple(k // 2 for k in kernel), groups=groups)
         if not self.bias:
             return out
-        return out + self.param("bias", nn.initializers.zeros, (features,), jnp.float32).astype(x.dtype)
+        return out + parameter(self, "bias", nn.initializers.zeros, (features,)).astype(x.dtype)
 
 
 class Branch(nn.Module, metaclass=OwnHelp):

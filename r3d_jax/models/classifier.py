@@ -14,6 +14,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
 from r3d_jax.models.own_help import OwnHelp
+from r3d_jax.models.parameter import SHAPES
 from r3d_jax.models.presets import HIDDEN, PRESETS
 from r3d_jax.models.resnet3d import ResNet3D
 from r3d_jax.models.slowfast import SlowFast
@@ -189,4 +190,4 @@ def abstract_variables(model: Classifier) -> dict:
 def _shapes(model):
     heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
     clips = jnp.zeros((1, model.trunk.enough_frames(), 1, 1, model.trunk.input_planes))
-    return jax.eval_shape(model.clone(heads=heads).init, jax.random.key(0), clips)
+    return jax.eval_shape(model.clone(heads=heads).init, {SHAPES: jax.random.key(0)}, clips)

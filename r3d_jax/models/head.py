@@ -12,6 +12,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.blocks import Conv3D, ConvSpec
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.own_help import OwnHelp
+from r3d_jax.models.parameter import parameter
 
 ACTIVATIONS = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda logits: logits}
 AVERAGES = ("logits", "probabilities", "clip_probabilities")
@@ -62,8 +63,8 @@ class Head(nn.Module, metaclass=OwnHelp):
             x = nn.relu(Conv3D(ConvSpec(self.hidden, (1, 1, 1)), name="hidden")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         bound = 1 / math.sqrt(x.shape[-1])  # PyTorch's default for a linear layer, which the reference keeps
-        kernel = self.param("kernel", _uniform(bound), (x.shape[-1], self.num_classes), jnp.float32)
-        bias = self.param("bias", _uniform(bound), (self.num_classes,), jnp.float32)
+        kernel = parameter(self, "kernel", _uniform(bound), (x.shape[-1], self.num_classes))
+        bias = parameter(self, "bias", _uniform(bound), (self.num_classes,))
         logits = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         of = "probabilities" if self.average == "probabilities" else "logits"

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from r3d_jax.models.own_help import OwnHelp
+from r3d_jax.models.parameter import parameter
 
 
 class BatchNorm(nn.Module, metaclass=OwnHelp):
@@ -39,8 +40,8 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
         In training, `batch_stats` must be mutable: `mean` and `var` are the running statistics, in float32.
         """
         channels = x.shape[-1]
-        scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        scale = parameter(self, "scale", self.scale_init, (channels,))
+        bias = parameter(self, "bias", nn.initializers.zeros, (channels,))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
         mean, var = running_mean.value, running_var.value
