@@ -13,7 +13,7 @@ from r3d_jax.video.views import Views, moments, open_bytes, read_views
 
 POINTS = 30  # of a timeline, at most; with the ten views of a video 40 clips
 OBLONG = 4  # the longest edge that is taken, over the shortest: memory goes with it
-FRAME_PIXELS = 2**25  # of one frame: 8K is just below
+FRAME_PIXELS = 2**24  # of one frame: 5312x2988 is below; with those that a decoder keeps, half of its memory
 VIDEO_PIXELS = 2**34  # of all frames together: nine minutes of 1280x720, which one core decodes in half a minute
 
 

@@ -49,11 +49,12 @@ def test_oblong_frames_are_refused(network):
         ask(encode(frames_of(2, 32, 160)), network.clip, timeline=False)
 
 
-def test_frames_that_are_too_large_are_refused_before_any_is_read(network, video, monkeypatch):
+def test_frames_that_are_too_large_are_refused_before_any_is_read(network, monkeypatch):
     monkeypatch.setattr(module, "open_bytes", None)
-    monkeypatch.setattr(module, "FRAME_PIXELS", 32 * 48 - 1)
-    with pytest.raises(ValueError, match=r"its frames are 48x32, more than 0.0 million pixels; send smaller frames"):
-        ask(video, network.clip, timeline=False)
+    small = encode(frames_of(2), codec="gif", container="gif", pixels="rgb8")
+    large = small[:6] + 2 * (8192).to_bytes(2, "little") + small[10:]  # of the screen that its pictures are drawn on
+    with pytest.raises(ValueError, match=r"its frames are 8192x8192, more than 16\.8 million pixels; send smaller"):
+        ask(large, network.clip, timeline=False)
 
 
 def test_a_video_of_too_many_pixels_is_refused(network, video, monkeypatch):
