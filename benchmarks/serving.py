@@ -6,6 +6,7 @@ second, how long they take, how many are told to come again when more come than 
 
 import argparse
 import http.client
+import os
 import subprocess
 import sys
 import time
@@ -28,14 +29,32 @@ def main():
     command = [sys.executable, "-m", "r3d_jax", "serve", flags.run, "--port", str(PORT)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         server.stdout.readline()
+        for together in range(1, 9):
+            _load(video, 4 * together, together)  # programs are compiled, one for each number of videos
         for together in (1, 8):
-            _load(video, 4 * together, together)  # programs are compiled
+            before = _processor_seconds(server.pid)
             _report(f"{together} at a time", *_load(video, flags.requests, together))
+            used = _processor_seconds(server.pid) - before
+            print(f"  {1e3 * used / flags.requests:.1f} ms of processors a response", flush=True)
         _report("32 at a time, of which 8 are taken", *_load(video, flags.requests, 32))
-        status = Path(f"/proc/{server.pid}/status").read_text()
-        peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        print(f"peak memory of the server: {peak:,.0f} MiB")
+        peaks = [_peak(pid) for pid in _processes(server.pid)]
+        print(f"peak memory of the server and its decoders: {' + '.join(f'{peak:,.0f}' for peak in peaks)} MiB")
         server.terminate()
+
+
+def _processes(server):
+    return server, *Path(f"/proc/{server}/task/{server}/children").read_text().split()
+
+
+def _processor_seconds(server):
+    """Of the server and its decoders, in user and system mode."""
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _processes(server)]
+    return sum(int(each[11]) + int(each[12]) for each in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _load(video, count, together):

@@ -1,5 +1,8 @@
 """`r3d_jax serve`: a page and an endpoint on this machine."""
 
+import os
+import sys
+
 from r3d_jax.cli.flags import Flags, add_network
 
 TEXT = "Serves a page that a video can be dropped on, and a JSON endpoint for programs, on this machine."
@@ -18,17 +21,27 @@ def add_flags(flags: Flags) -> None:
         "--requests",
         type=int,
         default=8,
-        help="requests that are taken at a time; further ones are told to come again; default: 8",
+        help="requests that are worked on at a time; further ones are told to come again; default: 8",
+    )
+    flags.add_argument(
+        "--token",
+        default=os.environ.get("R3D_JAX_TOKEN", ""),
+        help="that requests have to carry, needed where `--host` lets others in; default: the environment's "
+        "R3D_JAX_TOKEN, which other users of this machine do not see",
     )
 
 
-def call(source, checkpoint, host, port, max_mb, seconds, requests) -> int:
+def call(source, checkpoint, host, port, max_mb, seconds, requests, token) -> int:
     """Serves until a signal ends it; the exit status."""
     from r3d_jax.compiling import keep_programs
-    from r3d_jax.server.server import Limits, serve
+    from r3d_jax.server.body import Limits
+    from r3d_jax.server.server import serve
     from r3d_jax.weights.load import load
 
     keep_programs()
     limits = Limits(max_mb, seconds, requests)
-    serve(load(source, checkpoint), name=source.resolve().name, host=host, port=port, limits=limits)
+    network, name = load(source, checkpoint), source.resolve().name
+    if not serve(network, name=name, host=host, port=port, limits=limits, token=token):
+        sys.stdout.flush()
+        os._exit(0)  # a computation cannot be interrupted, and Python would wait for it
     return 0

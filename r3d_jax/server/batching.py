@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -21,6 +21,12 @@ class Batcher:
         self._waiting: list[tuple[tuple, tuple, asyncio.Future]] = []  # shapes, arrays, where the result goes
         self._thread = ThreadPoolExecutor(1)
         self._task: asyncio.Task | None = None  # runs batches while anyone waits
+        self._busy: Future | None = None  # the latest batch
+
+    @property
+    def busy(self) -> bool:
+        """Whether the function is being called, which nothing but the end of this process can stop."""
+        return bool(self._busy and self._busy.running())
 
     async def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         """The rows that the function gives for those of `arrays`, which have as many each."""
@@ -29,16 +35,22 @@ class Batcher:
 
     async def _wait_for(self, arrays):
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((tuple(x.shape[1:] for x in arrays), arrays, future))
+        job = tuple(x.shape[1:] for x in arrays), arrays, future
+        self._waiting.append(job)
         if not self._task or self._task.done():
             self._task = asyncio.create_task(self._run())
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:  # who leaves takes its arrays along
+            self._waiting = [each for each in self._waiting if each is not job]
+            raise
 
     async def _run(self):
         while batch := self._next_batch():
             together = [np.concatenate(column) for column in zip(*(arrays for arrays, _ in batch))]
             try:
-                rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._function, *together)
+                self._busy = self._thread.submit(self._function, *together)
+                rows = await asyncio.wrap_future(self._busy)
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
@@ -51,7 +63,6 @@ class Batcher:
 
     def _next_batch(self):
         """(arrays, future) of those that wait longest and of all others that fit with them."""
-        self._waiting = [job for job in self._waiting if not job[2].done()]  # without those who have gone
         batch, left, count = [], [], 0
         for shapes, arrays, future in self._waiting:
             if shapes == self._waiting[0][0] and count + len(arrays[0]) <= self._most:

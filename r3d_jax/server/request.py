@@ -1,10 +1,12 @@
 """What a request asks for, and which requests are refused before any video is read."""
 
+import hmac
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[0-9a-z._-]+))(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -54,13 +56,37 @@ def check_sender(asked: str, origin: str, host: str) -> None:
       host: address that the server listens at.
 
     Raises:
-      Refused: 403: the page is another server's, or the server is this machine's own and called by another name.
+      Refused: 403: the page is another server's; the server is this machine's own and called by another name, or by
+        what can be no name.
     """
-    name = _without_port(asked)
-    if host in LOOPBACK and name not in LOOPBACK:
-        raise Refused(403, f"this is no server of {name}")
-    if origin and origin.partition("//")[2] != asked:
+    parsed = HOST.fullmatch(asked)
+    if not parsed or (is_loopback(host) and not is_loopback(parsed["six"] or parsed["name"])):
+        raise Refused(403, f"this is no server of {asked}")
+    if origin and origin.partition("//")[2].lower() != asked.lower():
         raise Refused(403, f"pages of {origin} may not ask")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address, without brackets, means this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check_token(authorization: str, token: str) -> None:
+    """Refuses who does not know the server's token; how long that takes tells nothing about it.
+
+    Args:
+      authorization: the request's header Authorization.
+      token: that has to be in it; empty: everyone may ask.
+
+    Raises:
+      Refused: 401: it is missing, or another one.
+    """
+    given, expected = (text.encode(errors="surrogateescape") for text in (authorization, f"Bearer {token}"))
+    if token and not hmac.compare_digest(given, expected):
+        raise Refused(401, "this server wants its token: curl -H 'Authorization: Bearer TOKEN'")
 
 
 def check_kind(content_type: str) -> None:
@@ -71,7 +97,3 @@ def check_kind(content_type: str) -> None:
     """
     if content_type.startswith("multipart/"):
         raise Refused(415, "the video is wrapped in a form; send its bytes themselves: curl --data-binary @FILE")
-
-
-def _without_port(address):
-    return address[1:].partition("]")[0] if address.startswith("[") else address.partition(":")[0]

@@ -76,8 +76,11 @@ def test_who_has_gone_is_not_computed():
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.sleep(0)
+        assert [arrays[0].tolist() for _, arrays, _ in batcher._waiting] == [[3]]  # nor held in memory
+        assert batcher.busy
         release.set()
         await asyncio.gather(first, last)
+        assert not batcher.busy
 
     asyncio.run(ask())
     assert seen == [1, 3]

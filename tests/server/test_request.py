@@ -1,6 +1,6 @@
 import pytest
 
-from r3d_jax.server.request import Refused, check_kind, check_sender, wanted
+from r3d_jax.server.request import Refused, check_kind, check_sender, check_token, is_loopback, wanted
 
 
 def test_what_is_not_said_is_five_classes_alone():
@@ -24,7 +24,7 @@ def test_what_is_no_parameter_is_refused(query, message):
     assert refused.value.status == 400
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost:8000", "[::1]:8000"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "127.0.0.2:1", "localhost:8000", "LOCALHOST", "[::1]:8000"])
 def test_this_machine_may_be_called_by_its_names(name):
     check_sender(name, "", "127.0.0.1")
     check_sender(name, f"http://{name}", "127.0.0.1")
@@ -36,13 +36,36 @@ def test_this_machine_may_be_called_by_its_names(name):
         ("elsewhere.example:8000", "", "127.0.0.1"),
         ("127.0.0.1:8000", "http://127.0.0.1:9000", "127.0.0.1"),
         ("machine:8000", "http://elsewhere.example", "0.0.0.0"),
+        ("[127.0.0.1].elsewhere.example", "", "127.0.0.1"),
+        ("[::1]elsewhere.example", "", "127.0.0.1"),
+        ("localhost:elsewhere.example", "", "localhost"),
+        ("localhost.elsewhere.example", "", "127.0.0.2"),
+        ("localhost@elsewhere.example", "", "127.0.0.1"),
+        ("localhost:8000\n", "", "127.0.0.1"),
+        ("", "", "::1"),
+        ("a machine", "", "0.0.0.0"),
     ],
 )
 def test_other_sites_have_no_business_here(asked, origin, host):
     with pytest.raises(Refused) as refused:
         check_sender(asked, origin, host)
     assert refused.value.status == 403
-    check_sender("machine:8000", "http://machine:8000", "0.0.0.0")
+    check_sender("Machine:8000", "http://machine:8000", "0.0.0.0")
+
+
+def test_an_address_is_this_machines_own_or_others_too():
+    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.0.2.1", "machine", "localhost.elsewhere.example", "")))
+
+
+def test_a_token_is_wanted_as_it_is():
+    check_token("", "")
+    check_token("Bearer of anything", "")
+    check_token("Bearer secret", "secret")
+    for given in ("", "secret", "Bearer", "Bearer secre", "Bearer secret ", "bearer secret", "Bearer \udcff"):
+        with pytest.raises(Refused, match="Authorization: Bearer TOKEN") as refused:
+            check_token(given, "secret")
+        assert refused.value.status == 401
 
 
 def test_a_form_is_refused_with_the_remedy():

@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -23,7 +24,8 @@ from videos import encode, frames_of
 from r3d_jax.errors import InputError
 from r3d_jax.inference.predict import predict
 from r3d_jax.server import server as module
-from r3d_jax.server.server import Limits, make_app, serve
+from r3d_jax.server.body import Limits
+from r3d_jax.server.server import make_app, serve
 from r3d_jax.weights import converted
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +40,8 @@ def server(network, tmp_path_factory):
     flags = ["--port", "0", "--max_mb", "0.2", "--seconds", "20", "--requests", "3"]
     command = [sys.executable, "-m", "r3d_jax", "serve", str(folder / "tiny.safetensors"), *flags]
     environment = os.environ | {"TMPDIR": str(folder / "tmp")}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    log, pipe = (folder / "log").open("w"), subprocess.PIPE
+    with log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=log, text=True) as process:
         told = r"tiny.safetensors at http://127.0.0.1:(\d+) \(Ctrl-C ends it\)\n"
         yield int(re.fullmatch(told, process.stdout.readline())[1]), folder / "tmp", process
         process.terminate()
@@ -50,7 +53,7 @@ def ask(server, body=b"", path="/predict", method="POST", **headers):
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        return response.status, json.loads(response.read(), parse_constant=pytest.fail)  # of NaN and the like
     finally:
         connection.close()
 
@@ -90,7 +93,9 @@ def test_the_course_over_time_and_the_map_come_when_asked_for(server, folder):
         (bytes(300_000), "/predict", {}, 413, r"more than 0.2 MB, .* \(`max_mb`\)"),
         (b"x", "/predict", {"Origin": "http://else.example"}, 403, "pages of http://else.example may not ask"),
         (b"x", "/predict", {"Host": "elsewhere.example"}, 403, "no server of elsewhere.example"),
-        (b"x", "/network", {"Host": "[::2]:80"}, 403, "no server of ::2"),
+        (b"x", "/network", {"Host": "[::2]:80"}, 403, r"no server of .::2.:80"),
+        (b"x", "/predict", {"Host": "localhost:evil.example"}, 403, "no server of localhost:evil.example"),
+        (b"not compressed", "/predict", {"Content-Encoding": "gzip"}, 400, "the body is not what its headers say"),
         (b"x", f"/predict?top={'9' * 5000}", {}, 400, "must be a number from 1"),
         (
             b"--x\r\nContent-Disposition: form-data; name=file; filename=v.avi\r\n\r\nbytes\r\n--x--\r\n",
@@ -132,19 +137,65 @@ def test_many_at_once_get_a_response_or_are_told_to_come_again(server, folder):
     assert ask(server, videos[0])[0] == 200
 
 
-def test_who_is_slow_or_leaves_takes_no_place_for_long(server, folder):
-    sockets = []
-    for _ in range(3):
+def metrics_of(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=60)
+    connection.request("GET", "/metrics")
+    response = connection.getresponse()
+    assert response.getheader("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
+    lines = response.read().decode().splitlines()
+    connection.close()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def test_who_is_slow_takes_no_place_and_who_leaves_leaves_nothing_in_memory(server, folder):
+    sockets, size = [], 150_000
+    for _ in range(4):  # one more than are worked on at a time
         slow = socket.create_connection(("127.0.0.1", server[0]))
-        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nx")
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 190000\r\n\r\n" + bytes(size))
         sockets.append(slow)
-    video, end = (folder / "v0.avi").read_bytes(), time.monotonic() + 10
-    while ask(server, video)[0] != 503:
+    end = time.monotonic() + 10
+    while metrics_of(server)["r3d_jax_held_bytes"] < 500_000:  # room is for three of the largest, 629,145 bytes
         assert time.monotonic() < end
+    sockets.pop().close()
+    while metrics_of(server)["r3d_jax_held_bytes"] > 450_000:
+        assert time.monotonic() < end
+    assert ask(server, (folder / "v0.avi").read_bytes())[0] == 200
     for slow in sockets:
         slow.close()
-    while ask(server, video)[0] != 200:
+    while metrics_of(server)["r3d_jax_held_bytes"]:
         assert time.monotonic() < end
+
+
+def test_an_operator_is_told_that_it_lives_and_what_it_has_done(server, folder):
+    assert ask(server, path="/healthz", method="GET") == (200, {"status": "ok"})
+    names = [f'r3d_jax_requests_total{{status="{status}"}}' for status in (200, 422)]
+    before = metrics_of(server)
+    ask(server, (folder / "v0.avi").read_bytes())
+    ask(server, b"no video")
+    after = metrics_of(server)
+    assert [after[name] - before.get(name, 0) for name in names] == [1, 1]
+    assert after["r3d_jax_response_seconds_count"] - before["r3d_jax_response_seconds_count"] == 1
+    assert after["r3d_jax_active_requests"] == 0 and after["process_resident_memory_bytes"] > 0
+
+
+def test_what_is_no_http_leaves_one_line_in_the_log_without_its_bytes(server):
+    log = server[1].with_name("log")
+    before = log.read_text()
+    for request in (b"SECRET\x01 / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nSECRET\x00: x\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", server[0])) as client:
+            client.sendall(request)
+            assert b" 400 " in client.makefile("rb").readline()
+    ask(server, b"SECRET", **{"Content-Encoding": "gzip"})
+    told = log.read_text().removeprefix(before)
+    assert re.fullmatch(r"(Error handling request from 127.0.0.1: malformed \(\w+\)\n){1,2}", told)
+
+
+def test_the_page_is_shown_in_no_other_and_sends_nothing_elsewhere(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=60)
+    connection.request("GET", "/")
+    policy = connection.getresponse().getheader("Content-Security-Policy").split("; ")
+    connection.close()
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} < set(policy)
 
 
 def test_nothing_is_left_on_disk(server, folder):
@@ -155,21 +206,25 @@ def test_nothing_is_left_on_disk(server, folder):
     assert not [path for path in opened if path.startswith(str(temporary))]
 
 
-def test_a_request_that_takes_too_long_is_told_so(network, folder, monkeypatch):
-    def slow(*_, **__):
-        time.sleep(0.5)
-        return open_bytes(*_, **__)
+def client_of(network, seconds=20.0, **options):
+    """A client of a server in this process."""
+    return TestClient(
+        TestServer(make_app(network, name="tiny", limits=Limits(1, seconds, 1), **{"host": "127.0.0.1"} | options))
+    )
 
-    open_bytes = module.open_bytes
-    monkeypatch.setattr(module, "open_bytes", slow)
+
+def test_a_request_that_takes_too_long_is_told_so(network, folder, monkeypatch):
+    async def slow(*_, **__):
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr("r3d_jax.server.decoders.Decoders.__call__", slow)
 
     async def trickle():
         yield b"x"
         await asyncio.sleep(1)
 
     async def ask_it():
-        app = make_app(network, name="tiny", host="127.0.0.1", limits=Limits(1, 0.3, 1))
-        async with TestClient(TestServer(app)) as client:
+        async with client_of(network, seconds=0.3) as client:
             late = await client.post("/predict", data=(folder / "v0.avi").read_bytes())
             never = await client.post("/predict", data=trickle())
             return (late.status, await late.json()), (never.status, await never.json())
@@ -179,36 +234,79 @@ def test_a_request_that_takes_too_long_is_told_so(network, folder, monkeypatch):
     assert never == (408, {"error": "the video had not arrived after 0.3 s"})
 
 
+def test_a_network_of_damaged_weights_gets_an_error_that_is_json(network, folder):
+    damaged = network._replace(variables=jax.tree.map(lambda x: np.full_like(x, np.nan), network.variables))
+
+    async def ask_it():
+        async with client_of(damaged) as client:
+            response = await client.post("/predict?timeline=1&cam=1", data=(folder / "v0.avi").read_bytes())
+            return response.status, json.loads(await response.text(), parse_constant=pytest.fail)
+
+    status, found = asyncio.run(ask_it())
+    assert status == 500 and found["error"].startswith("the network's outputs are not finite (NaN or infinite)")
+
+
+def test_who_has_no_token_gets_the_page_alone(network):
+    async def ask_it():
+        async with client_of(network, host="0.0.0.0", token="secret") as client:
+            asked = [("GET", "/"), ("GET", "/healthz"), ("GET", "/network"), ("GET", "/metrics"), ("POST", "/predict")]
+            without = [await client.request(*each) for each in asked]
+            assert (
+                without[2].headers["WWW-Authenticate"] == "Bearer" and "its token" in (await without[2].json())["error"]
+            )
+            headers = {"Authorization": "Bearer secret"}
+            return [x.status for x in without], [(await client.request(*x, headers=headers)).status for x in asked]
+
+    assert asyncio.run(ask_it()) == ([200, 200, 401, 401, 401], [200, 200, 200, 200, 400])
+
+
 def test_an_address_that_cannot_be_had_and_limits_that_leave_nothing(network, server):
     arguments = {"name": "tiny", "host": "127.0.0.1"}
     with pytest.raises(InputError, match=f"127.0.0.1, port {server[0]}, cannot be had .*; name another"):
         serve(network, **arguments, port=server[0], limits=Limits(1, 1, 1))
     with pytest.raises(InputError, match=r"`seconds` .=0., `requests` .=-1. must be above 0"):
         serve(network, **arguments, port=1, limits=Limits(1, 0, -1))
+    with pytest.raises(InputError, match=r"`max_mb` .=nan. must be above 0"):
+        serve(network, **arguments, port=1, limits=Limits(float("nan"), 1, 1))
+    with pytest.raises(InputError, match=r"`host` .=0.0.0.0. lets others in: give a `token`"):
+        serve(network, name="tiny", host="0.0.0.0", port=0, limits=Limits(1, 1, 1))
+    with pytest.raises(InputError, match="`token` must consist of printable ASCII characters without blanks"):
+        serve(network, **arguments, port=0, limits=Limits(1, 1, 1), token="two words")
 
 
 @pytest.mark.slow
-def test_it_ends_soon_with_a_request_under_way_and_says_who_can_reach_it(network, monkeypatch):
-    """In this process, which a signal asks to end as soon as the server has said where it listens."""
-    told, began, ended = queue.SimpleQueue(), [], threading.Event()
+def test_it_ends_soon_whatever_is_under_way_and_says_who_can_reach_it(network, folder, monkeypatch):
+    """In this process, which a signal asks to end while the network is at work and a video arrives."""
+    told, began, entered, ended = queue.SimpleQueue(), [], threading.Event(), threading.Event()
+
+    def compute(clips):
+        entered.set()
+        ended.wait(30)
+        return np.zeros((1, 3, 3), np.float32)
 
     def interrupt():
-        assert told.get(timeout=20).startswith("Everyone who reaches 0.0.0.0 can use this; 127.0.0.1, the default")
+        assert told.get(timeout=20).startswith("Whoever reaches 0.0.0.0 and has the token can use this")
         port = int(re.search(r"tiny at http://0.0.0.0:(\d+) ", told.get(timeout=20))[1])
-        with socket.create_connection(("127.0.0.1", port)) as slow:
-            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: anything\r\nContent-Length: 1000\r\n\r\nx")
-            time.sleep(0.3)
+        head = "POST /predict HTTP/1.1\r\nHost: anything\r\nAuthorization: Bearer x\r\nContent-Length: {}\r\n\r\n"
+        video = (folder / "v0.avi").read_bytes()
+        address = ("127.0.0.1", port)
+        with socket.create_connection(address) as slow, socket.create_connection(address) as working:
+            slow.sendall(head.format(1000).encode() + b"x")
+            working.sendall(head.format(len(video)).encode() + video)
+            entered.wait(20)
             began.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGTERM)
             ended.wait(20)
 
     monkeypatch.setattr(module, "print", lambda line, **_: told.put(line), raising=False)
+    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _: compute)
     with ThreadPoolExecutor(1) as pool:
         interrupted = pool.submit(interrupt)
-        serve(network, name="tiny", host="0.0.0.0", port=0, limits=Limits(1, 20, 3))
+        assert not serve(network, name="tiny", host="0.0.0.0", port=0, limits=Limits(1, 20, 3), token="x")
+        took = time.monotonic() - began[0]
         ended.set()
         interrupted.result()
-    assert time.monotonic() - began[0] < 8
+    assert took < 5
 
 
 def wait(browser, condition):
@@ -247,4 +345,30 @@ def test_the_page_tells_why_a_video_cannot_be_used(server, browser, folder):
     error = wait(browser, lambda page: find(page, "error").text)
     assert error.startswith("broken.avi: this video cannot be used: not a video")
     assert not find(browser, "found").is_displayed()
+    browser.get_log("browser")
+
+
+@pytest.mark.slow
+def test_the_page_asks_for_the_token(network, browser):
+    async def show(started, done):
+        async with TestServer(make_app(network, name="tiny", host="::1", limits=Limits(1, 1, 1), token="secret")) as on:
+            started.put(on.port)
+            await asyncio.to_thread(done.wait)
+
+    started, done = queue.SimpleQueue(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(asyncio.run, show(started, done))
+        try:
+            browser.get(f"http://127.0.0.1:{started.get(timeout=20)}/")
+            wait(browser, lambda page: find(page, "who").is_displayed())
+            assert find(browser, "network").text.strip() == ""
+            for given in ("wrong\n", "secret\n"):
+                find(browser, "token").send_keys(given)
+            wait(browser, lambda page: "3 classes" in find(page, "network").text)
+            assert not find(browser, "who").is_displayed()
+            browser.refresh()
+            wait(browser, lambda page: "3 classes" in find(page, "network").text)  # kept as long as the tab
+        finally:
+            done.set()
+        shown.result(20)
     browser.get_log("browser")
