@@ -128,12 +128,19 @@ def _take(folder):
             ) from None
         except OSError:  # no locks in this file system
             return file, False
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if _is_at(path, file):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
             file.flush()
             return file, fcntl is not None
         file.close()  # its holder has removed it since it was opened
+
+
+def _is_at(path, file):
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def check_free(folder: Path, needed: int, what: str) -> None:

@@ -38,7 +38,10 @@ def check_state(state: TrainState) -> None:
       InputError: a value of the parameters, the batch statistics or the optimiser is infinite or no number.
     """
     for path, x in jax.tree_util.tree_leaves_with_path(state):
+        if not jnp.issubdtype(x.dtype, jnp.floating) or not x.size:
+            continue
+        x = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
         # The least and the largest value are NaN where any is; a mask of all values would take memory and time.
-        if jnp.issubdtype(x.dtype, jnp.floating) and x.size and not np.isfinite([x.min(), x.max()]).all():
+        if not np.isfinite([x.min(), x.max()]).all():
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             raise InputError(f"after step {int(state.step)}, {name} is not finite: {REMEDY}")
