@@ -1,12 +1,27 @@
+import errno
 import os
+import resource
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from r3d_jax import files
 from r3d_jax.errors import InputError
-from r3d_jax.files import locked, refuse_existing, whole, write_text
+from r3d_jax.files import (
+    check_free,
+    locked,
+    mebibytes,
+    occupied,
+    refuse_existing,
+    told_when_full,
+    whole,
+    why_full,
+    write_text,
+)
 from r3d_jax.video.encode import write_video
 from r3d_jax.video.stream import Moment
 
@@ -103,3 +118,107 @@ def test_a_block_that_fails_is_unlocked(tmp_path):
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), locked(tmp_path / ".lock"):
             raise KeyboardInterrupt
+
+
+HOLDER = "import sys, pathlib; from r3d_jax.files import occupied\n"
+HOLDER += "with occupied(pathlib.Path(sys.argv[1])): print('has it', flush=True); sys.stdin.read()"
+
+
+def test_a_folder_is_one_processs_until_it_dies(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], **pipes) as holder:
+        assert holder.stdout.readline() == b"has it\n"
+        said = rf"{tmp_path} is in use by process {holder.pid} on \S+ since 2\d+-\d\d-\d\d .*; wait for its end, or en"
+        with pytest.raises(InputError, match=said), occupied(tmp_path):
+            pass
+        holder.kill()
+    with occupied(tmp_path) as kept:
+        assert kept
+
+
+def test_a_folder_is_free_again_after_a_block_that_fails(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), occupied(tmp_path):
+            raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_folder_that_was_made_and_stays_empty_is_removed(tmp_path):
+    for name, made, removed in (("new", False, True), ("empty", True, False)):
+        made and (tmp_path / name).mkdir()
+        with occupied(tmp_path / name):
+            assert (tmp_path / name).is_dir()
+        assert (tmp_path / name).exists() != removed
+    with occupied(tmp_path / "new"):
+        (tmp_path / "new" / "result").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["result"]
+
+
+def test_of_many_at_once_no_two_have_a_folder(tmp_path):
+    inside, most, times = 0, 0, 0
+
+    def enter():
+        nonlocal inside, most, times
+        for _ in range(50):
+            try:
+                with occupied(tmp_path):
+                    inside += 1
+                    most, times = max(most, inside), times + 1
+                    inside -= 1
+            except InputError:
+                pass
+
+    threads = [threading.Thread(target=enter) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1 and times > 0
+
+
+def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with occupied(tmp_path) as first, occupied(tmp_path) as second:
+        assert not first and not second
+    monkeypatch.setattr(files, "fcntl", None)
+    with occupied(tmp_path) as kept:
+        assert not kept
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    said = r"file/run cannot be written to \(Not a directory\); see to its rights, or name another folder"
+    with pytest.raises(InputError, match=said), occupied(tmp_path / "file" / "run"):
+        pass
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    check_free(tmp_path / "not" / "there", 1, "a byte")
+    with pytest.raises(InputError, match=r"a book needs 1,\d+,.* MiB in .*, and .* MiB are free; make room, or na"):
+        check_free(tmp_path / "not" / "there", 2**80, "a book")
+    assert mebibytes(3 * 2**19) == "1.5 MiB"
+
+
+def test_a_file_that_reaches_the_limit_is_one_message(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    said = r"^.*: File too large; a row needs 2.0 MiB, and .* MiB are free; make room .*, and the same command goes on$"
+    try:
+        with pytest.raises(InputError, match=said), told_when_full(tmp_path, 2**21, "a row"):
+            (tmp_path / "large").write_bytes(bytes(200))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_known_by_its_number_or_its_text_however_deep(tmp_path):
+    assert why_full(OSError(errno.EDQUOT, "whatever")) == os.strerror(errno.EDQUOT)
+    deep = RuntimeError("a thread failed")
+    deep.__cause__ = ValueError("RESOURCE_EXHAUSTED: Failed to write 7 bytes: No space left on device")
+    assert why_full(deep) == "No space left on device"
+    for error in (None, OSError(errno.EACCES, "no"), ValueError("no")):
+        assert why_full(error) == ""
+    with pytest.raises(ValueError, match=r"^no$"), told_when_full(tmp_path, 0, ""):
+        raise ValueError("no")

@@ -73,6 +73,7 @@ def test_five_interruptions_leave_no_trace(tiny_run, data_dir, tmp_path):
     differing = jax.tree.map(lambda a, b: not np.array_equal(a, b), expected, found)
     assert not any(jax.tree.leaves(differing)), differing
     assert untimed(tiny_run[0]) == untimed(tmp_path)
+    assert not list(tmp_path.rglob("*-tmp")) and not (tmp_path / ".lock").exists()
 
 
 def untimed(workdir):

@@ -3,7 +3,7 @@
 import gc
 import signal
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,18 +13,22 @@ import numpy as np
 from r3d_jax.config import Config, check
 from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.errors import InputError
+from r3d_jax.files import check_free, occupied, told_when_full
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import from_config, metrics_log
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
+from r3d_jax.training.divergence import check_loss, check_state
 from r3d_jax.training.evaluation import describe, evaluate
 from r3d_jax.training.failures import Failures
 from r3d_jax.training.initialise import compare_clips, make_model, take_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
 from r3d_jax.training.processes import agree, first_then_others, is_first
+from r3d_jax.training.signals import noted
 from r3d_jax.training.steps import abstract_state, init_state, train_step
 from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
+from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, read_network
 from r3d_jax.weights.trained import TrainedNetwork
@@ -56,17 +60,29 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     Stopped by a signal, it saves its state, and returns 128 + the signal's number.
 
     Raises:
-      InputError: settings that cannot work, clips that the network cannot take, unusable data, or a workdir that holds
-        another run.
+      InputError: settings that cannot work, clips that the network cannot take, unusable data, a workdir that holds
+        another run, that another process trains in or that cannot be written to, a disk that is full or has no room
+        for the checkpoints, or training that diverges.
     """
     devices = devices or jax.devices()
     check(config, len(devices), jax.process_count())
-    received = []
-    task = _prepare(config, workdir, devices)
-    with _signals(received), ExitStack() as opened:
-        checkpoints = opened.enter_context(Checkpoints(workdir / CHECKPOINTS)) if is_first() else None
+    with ExitStack() as opened:
+        alone = first_then_others(lambda: is_first() and opened.enter_context(occupied(workdir)))
+        return _run(_prepare(config, workdir, devices), alone)
+
+
+def _run(task, alone):
+    """Steps and tests of a run that is this process's alone; the exit status."""
+    received, workdir = [], task.workdir
+    folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx)
+    with told_when_full(workdir, bytes_of(like), "a checkpoint"), noted(received), ExitStack() as opened:
+        checkpoints = opened.enter_context(Checkpoints(folder)) if is_first() else None
+        if alone and (left := remove_unfinished(folder)):
+            say(f"Removed what killed processes have left of checkpoints: {', '.join(path.name for path in left)}")
         state = _initial_state(task, checkpoints)
         step = int(state.step)
+        if checkpoints and step < task.total_steps:
+            check_free(workdir, bytes_needed(folder, like), "what this run keeps of checkpoints")
         log = opened.enter_context(MetricsLog(workdir, step)) if is_first() else None
         if step and _test_due(task, step) and not agree(_tested(workdir, step)):
             _test(task, state, checkpoints, log, received)
@@ -93,7 +109,9 @@ def _prepare(config, workdir, devices):
     model = stored or make_model(config, len(videos.class_names), source)
     train_set = from_config.make_train_batches(config, videos)
     test_set = from_config.make_eval_batches(config, videos, len(devices))
-    for line in first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model)) or ():
+    with told_when_full(workdir, 2**20, "the description of a run"):
+        lines = first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model))
+    for line in lines or ():
         say(line)
     tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
     say(
@@ -138,7 +156,7 @@ def _test_finished(task, state, received):
 def _train(task, state, checkpoints, log, received):
     """Steps to the end or until some process asks to stop; whether it is the end.
 
-    The state is saved before a test, so that no test costs training.
+    The state is saved before a test, so that no test costs training, and with the sums that the next row is made of.
     """
     config, step, total = task.config, int(state.step), task.total_steps
     if step >= total:
@@ -148,7 +166,7 @@ def _train(task, state, checkpoints, log, received):
     compiled, failures = None, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
     saved_at = time.monotonic()
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
-        throughput = Throughput(task.pace, progress, log)
+        throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
         for batch in throughput.timed(data):
             batch = failures.take(batch)
             asked = bool(received or failures.too_many())
@@ -166,14 +184,14 @@ def _train(task, state, checkpoints, log, received):
             due = _test_due(task, step)
             if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
                 throughput.flush()
-                _save(checkpoints, state)
+                _save(checkpoints, state, notes=throughput.sums)
                 saved_at = time.monotonic()
             if due:
                 _test(task, state, checkpoints, log, received)
                 throughput.restart()
         throughput.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
-    _save(checkpoints, state)
+    _save(checkpoints, state, notes=throughput.sums)
     if reason := failures.too_many():
         raise InputError(reason)
     if summary := failures.summary():
@@ -191,9 +209,11 @@ def _compile(task, state, batch, progress):
     return compiled
 
 
-def _save(checkpoints, state, kind="last"):
+def _save(checkpoints, state, kind="last", notes=None):
     if checkpoints:
-        checkpoints.save(state, kind)
+        state = jax.device_get(state)
+        check_state(state)
+        checkpoints.save(state, kind, notes)
 
 
 def _test_due(task, step):
@@ -211,27 +231,10 @@ def _test(task, state, checkpoints, log, received):
         return
     step, accuracy = int(state.step), summary["video_top1"]
     epoch = step // len(task.train)
-    earlier = [row["video_top1"] for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
+    check_loss(summary["loss"], f"the test after epoch {epoch}")
+    earlier = [row.get("video_top1", -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
     if accuracy > max(earlier, default=-1):
         _save(checkpoints, state, "best")
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
     say(f"epoch {epoch} test: {describe(summary, task.test.num_videos)}")
-
-
-@contextmanager
-def _signals(received):
-    """`received` takes the first signal that asks the process to end; a second one ends it at once."""
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def note(number, _):
-        received.append(number)
-        for each in watched:
-            signal.signal(each, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, note) for number in watched}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,11 +1,16 @@
 """The measurements of a run: JSON lines, TensorBoard events, and the learning curves as a picture."""
 
 import json
+import math
+import time
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
+from r3d_jax.errors import InputError
 from r3d_jax.files import whole, write_text
 
 FILE = "metrics.jsonl"
@@ -15,11 +20,18 @@ class MetricsLog:
     """Appends rows of `step`, `kind` ("train" or "eval") and numbers to a run's JSON lines and TensorBoard events."""
 
     def __init__(self, workdir: Path, step: int):
-        """Continues at `step`: rows of later steps, which a stopped run had written ahead, are taken back."""
+        """Continues at `step`: rows of later steps, which a stopped run had written ahead, are taken back.
+
+        Raises:
+          InputError: there is a line that is no row.
+        """
         self._path = workdir / FILE
         kept = [row for row in read(workdir) if row["step"] <= step]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        (workdir / "tensorboard").mkdir(exist_ok=True)
+        # Written here and now: the thread of `SummaryWriter` would end on a full disk, and the run wait for it forever.
+        self._events = EventsWriter(str(workdir / "tensorboard" / "events"))
+        self._event(step + 1, session_log=SessionLog(status=SessionLog.START))  # later events are taken back
 
     def __enter__(self):
         return self
@@ -27,25 +39,47 @@ class MetricsLog:
     def __exit__(self, *_):
         self._events.close()
 
-    def add(self, step: int, kind: str, **numbers: Any) -> None:
-        """Appends one row to the JSON lines and to the events: numbers by their names, measured at `step`."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
+    def add(self, step: int, kind: str, **numbers: int | float) -> None:
+        """Appends one row to the JSON lines and to the events: finite numbers by their names, measured at `step`."""
+        row = json.dumps({"step": step, "kind": kind, **numbers}, allow_nan=False)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(row + "\n")
         for name, value in numbers.items():
-            self._events.add_scalar(f"{kind}/{name}", value, step)
+            self._event(step, summary=scalar(f"{kind}/{name}", value))
         self._events.flush()
+
+    def _event(self, step, **what):
+        self._events.write_event(Event(wall_time=time.time(), step=step, **what))
 
 
 def read(workdir: Path) -> list[dict[str, Any]]:
-    """The rows of a run's JSON lines so far; a last line that was cut short is left out."""
+    """The rows of a run's JSON lines so far; a last line that was cut short is left out.
+
+    Raises:
+      InputError: another line is no row.
+    """
     path = workdir / FILE
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+            row = json.loads(line)
+        except ValueError:  # no JSON, or no UTF-8
+            row = None
+        if not _is_row(row):
+            if number == len(lines):
+                break
+            text = line[:60].decode(errors="replace")
+            raise InputError(f"line {number} of {path} is no row of a run ({text!r}); remove it to go on")
+        rows.append(row)
     return rows
+
+
+def _is_row(row):
+    if not isinstance(row, dict) or type(row.get("step")) is not int or row.get("kind") not in ("train", "eval"):
+        return False
+    numbers = [value for name, value in row.items() if name != "kind"]
+    return all(type(value) in (int, float) and math.isfinite(value) for value in numbers)
 
 
 def draw_curves(workdir: Path) -> None:
@@ -72,5 +106,6 @@ def draw_curves(workdir: Path) -> None:
 
 
 def _curve(axes, rows, name, label, **style):
+    rows = [row for row in rows if {"epoch", name} <= row.keys()]
     if rows:
         axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=label, markersize=3, **style)

@@ -1,6 +1,5 @@
 """How training goes: means over a few steps, for the metrics log and for the eye."""
 
-import math
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from r3d_jax.errors import InputError
+from r3d_jax.training.divergence import check_loss
 from r3d_jax.training.logs import Progress
 from r3d_jax.training.metrics_log import MetricsLog
 
@@ -29,22 +28,27 @@ class Pace(NamedTuple):
 
 
 class Throughput:
-    """Means over the steps between two reports; the process that writes has a `log`.
+    """Means over the steps from one report to the next; the process that writes has a `log`.
 
     Metrics are read one step late, so that no step waits for it.
+
+    Attributes:
+      stop: whether any process has asked for the run to end.
+      sums: of the metrics since the last report, with the number of `steps`; a run that is resumed with those that its
+        checkpoint was saved with reports what it would have reported uninterrupted.
     """
 
-    def __init__(self, pace: Pace, progress: Progress, log: MetricsLog | None):
-        self.stop = False  # whether any process has asked for the run to end
+    def __init__(self, pace: Pace, progress: Progress, log: MetricsLog | None, sums: dict[str, float] | None = None):
+        self.stop = False
+        self.sums = dict(sums or {})
         self._pace, self._progress, self._log = pace, progress, log
         self._late = None
         self._begun = False
         self.restart()
 
     def restart(self) -> None:
-        """Begins a report anew, after what is not training."""
-        self._read = []
-        self._waited, self._since = 0.0, time.monotonic()
+        """Begins to measure time anew, after what is not training."""
+        self._timed, self._waited, self._since = 0, 0.0, time.monotonic()
 
     def timed(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """`batches`, with the time spent waiting for them counted."""
@@ -83,19 +87,19 @@ class Throughput:
     def _take(self, step, metrics):
         metrics = jax.device_get(metrics)
         self.stop |= bool(metrics.pop("stop", 0))
-        if not math.isfinite(metrics["loss"]):
-            raise InputError(
-                f"the loss of step {step} is {metrics['loss']}: training has diverged; begin again in another "
-                "`workdir` with a lower `optim.learning_rates`, or from an earlier checkpoint"
-            )
-        self._read.append(metrics)
+        check_loss(float(metrics["loss"]), f"step {step}")
+        self._timed += 1
+        for name, value in {"steps": 1, **metrics}.items():
+            self.sums[name] = self.sums.get(name, 0) + float(value)
         if step % self._pace.log_every == 0:
             self._report(step)
 
     def _report(self, step):
         elapsed = max(time.monotonic() - self._since, 1e-9)
-        clips = len(self._read) * self._pace.batch_size
-        numbers = {name: float(np.mean([metrics[name] for metrics in self._read])) for name in self._read[0]}
+        clips = self._timed * self._pace.batch_size
+        steps = self.sums.pop("steps")
+        numbers = {name: total / steps for name, total in self.sums.items()}
+        self.sums = {}
         numbers |= {
             "epoch": step / self._pace.steps_per_epoch,
             "learning_rate": float(self._pace.learning_rates[step - 1]),

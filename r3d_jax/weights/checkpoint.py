@@ -4,6 +4,7 @@ import gc
 import logging
 import sys
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from r3d_jax.errors import InputError
+from r3d_jax.weights.complaints import late_complaints_unheard
 
 KEPT = {"last": 2, "best": 1}
 
@@ -33,25 +35,36 @@ class Checkpoints:
         self._managers = {kind: _manager(folder / kind, max_to_keep=count) for kind, count in KEPT.items()}
 
     def __enter__(self):
+        self._closing = ExitStack()  # each, whatever the others raise
+        self._closing.enter_context(late_complaints_unheard())
+        for manager in self._managers.values():
+            self._closing.callback(manager.close)
         return self
 
-    def __exit__(self, *_):
-        for manager in self._managers.values():
-            manager.close()
+    def __exit__(self, *error):
+        self._closing.__exit__(*error)
 
-    def save(self, state: Any, kind: str = "last") -> None:
+    def save(self, state: Any, kind: str = "last", notes: dict[str, Any] | None = None) -> None:
         """Saves a `TrainState` as the newest checkpoint, unless there is one of its step already.
+
+        Where it cannot be written, this or a later call, or leaving the context, raises what the file system says.
 
         Args:
           state: arrays on any devices; they are copied before this returns.
           kind: "last", of which the newest two are kept, or "best", of which the newest is.
+          notes: numbers and texts that are kept beside the state.
         """
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
             state = jax.tree.map(np.array, state)  # one copy, before the next step takes the memory
             rest = {"step": state.step, "opt_state": state.opt_state}
             items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
-            manager.save(step, args=ocp.args.Composite(**items))
+            manager.save(step, args=ocp.args.Composite(**items), custom_metadata={"notes": dict(notes or {})})
+
+    def notes(self, step: int) -> dict[str, Any]:
+        """What was kept beside the last state of `step`; nothing in checkpoints of earlier versions."""
+        kept = self._managers["last"].metadata(step).custom_metadata
+        return (kept or {}).get("notes", {})
 
     def newest(self) -> int | None:
         """The step of the newest of the last checkpoints, sound or not; None where nothing was ever saved."""
@@ -107,12 +120,18 @@ def _manager(folder, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of options that it sets itself
     if not options.get("read_only"):
         folder.mkdir(parents=True, exist_ok=True)
+        for name in ("absl", "asyncio"):  # what they would print of a failure is raised, too
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     this = jax.process_index()  # of several processes, one saves, and each reads by itself
     alone = ocp.options.MultiprocessingOptions(
         primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
     )
     handlers = {item: ocp.StandardCheckpointHandler(multiprocessing_options=alone) for item in ("variables", "rest")}
-    options = ocp.CheckpointManagerOptions(**options, create=False, multiprocessing_options=alone)
+    # Were folders made in the background, a failure would leave threads that hold up the process's end for minutes.
+    at_once = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+    options = ocp.CheckpointManagerOptions(
+        **options, create=False, multiprocessing_options=alone, async_options=at_once
+    )
     return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 

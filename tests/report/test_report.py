@@ -164,6 +164,23 @@ def test_a_run_is_tested_on_the_videos_that_it_has_not_been_trained_on(there, pr
     assert 'class="note"' not in (run / "report.html").read_text()
 
 
+OTHER = """
+from r3d_jax.config import *
+
+def get_config():
+    return Config(data=DataConfig("video_folder", source="other", fold=2, split_seed=4, test_share=0.6))
+"""
+
+
+@pytest.mark.slow
+def test_a_file_that_has_changed_since_changes_nothing(there, predictions, main_here, tmp_path):
+    run, config = there
+    (tmp_path / "other.py").write_text(OTHER)
+    status, printed = main_here(f"--config={tmp_path}/other.py", f"--workdir={run}", "--mode=evaluate")
+    assert status == 0 and "in training" not in printed, printed
+    assert videos_of(run, predictions) == held_out(config)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("by_source", [False, True], ids=["the run in the folder", "the run that is named as a source"])
 def test_other_videos_than_those_held_out_in_training_are_told_first_of_all(

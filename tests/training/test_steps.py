@@ -140,6 +140,27 @@ def test_two_devices_are_one_on_the_same_batch(start, batches, devices):
     np.testing.assert_allclose([m["loss"] for m in same], [m["loss"] for m in losses], rtol=1e-5)
 
 
+def test_two_devices_are_one_for_twenty_steps_but_for_rounding(start, devices, rng):
+    """In float32 a deeper network's rounding grows, as ReLUs near zero take the other side; so in float64."""
+    clip = rng.integers(0, 256, (20, 8, 2, 8, 8, 3), np.uint8)
+    batches = [{"clip": each, "label": np.arange(8, dtype=np.int32) % 5} for each in clip]
+    ends, moving = [], sgd(0.1, momentum=0.9)
+    with jax.enable_x64(True):
+        variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), start.variables)
+        for count in (1, 2):
+            state, some = first_state(variables, moving), devices[:count]
+            state, split = replicate(state, some), [split_over(batch, some) for batch in batches]
+            compiled = pmap(train_step, state, split[0], devices=some, model=MODEL, tx=moving, dtype="float64")
+            for batch in split:
+                (state, _), _ = compiled(state, batch)
+            ends.append(jax.device_get(state))
+    one, two = ends
+    assert int(one.step) == 20 and one.params["heads_0"]["kernel"].dtype == np.float64
+    close(two.variables, one.variables, 1e-9)
+    changes = jax.tree.map(lambda a, b: np.abs(a - b).max(), one.params, jax.device_get(variables)["params"])
+    assert min(jax.tree.leaves(changes)) > 1e-3  # it has learned something meanwhile
+
+
 def test_batch_norm_can_stay_local_to_a_device(start, batches, devices):
     clip = batches[0]["clip"]
     uneven = [batches[0] | {"clip": np.concatenate([clip[:4], clip[4:] // 4])}]

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,25 @@ def test_waiting_for_data_is_counted(throughput, tmp_path):
         throughput.add(step + 1, metrics(1))
     throughput.flush()
     assert read(tmp_path)[0]["data_wait"] > 0.5
+
+
+def test_a_row_is_the_same_where_a_run_was_stopped_and_what_is_not_training_was_between(throughput, tmp_path):
+    losses = [0.1, 0.7, 0.3]
+    throughput.add(1, metrics(losses[0]))
+    throughput.flush()
+    throughput.restart()  # a test
+    throughput.add(2, metrics(losses[1]))
+    throughput.flush()
+    kept = json.loads(json.dumps(throughput.sums))
+    throughput.add(3, metrics(losses[2]))
+    throughput.flush()
+    with Progress(6, unit="step", label="Training") as progress, MetricsLog(tmp_path, 2) as log:
+        assert not read(tmp_path)  # taken back
+        resumed = Throughput(throughput._pace, progress, log, kept)
+        resumed.add(3, metrics(losses[2]))
+    (row,) = read(tmp_path)
+    assert row["loss"] == sum(map(float, map(np.float32, losses))) / 3 and row["accuracy"] == 0.5
+    assert resumed.sums == throughput.sums == {}
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])

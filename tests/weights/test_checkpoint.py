@@ -1,3 +1,7 @@
+import json
+import resource
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,6 +62,53 @@ def test_the_last_two_and_the_best_are_kept(tmp_path):
 def test_saving_a_step_again_does_nothing(tmp_path):
     save(tmp_path, 7, 7)
     assert [path.name for path in (tmp_path / "last").iterdir()] == ["7"]
+
+
+def test_notes_are_kept_beside_a_state_as_they_were(tmp_path):
+    notes = {"steps": 3, "loss": 0.1 + 0.2}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state(1), notes=notes)
+        notes["loss"] = 0  # after it was saved, which goes on in the background
+    file = tmp_path / "last" / "1" / "_CHECKPOINT_METADATA"
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.notes(1) == {"steps": 3, "loss": 0.1 + 0.2}
+    # Of a version that kept none.
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"custom_metadata": {}}))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.notes(1) == {}
+
+
+def waiting():
+    """Threads that hold up the end of the process; those of Orbax's metadata wait for work, and end with it."""
+    others = [thread for thread in threading.enumerate() if not thread.name.startswith("metadata_store")]
+    return [thread for thread in others if not thread.daemon and thread is not threading.main_thread()]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_at_once_which_no_thread_survives(tmp_path):
+    before = waiting()
+    with pytest.raises(OSError, match=r"Not a directory|File exists"), Checkpoints(tmp_path) as checkpoints:
+        (tmp_path / "last").rmdir()
+        (tmp_path / "last").touch()
+        checkpoints.save(state(1))
+    assert waiting() == before
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_raised_and_nothing_more_is_printed_and_what_was_saved_is_kept(tmp_path, capfd):
+    save(tmp_path, 1)
+    before = waiting()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(Exception, match="File too large"), Checkpoints(tmp_path) as checkpoints:
+            checkpoints.save(state(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert capfd.readouterr() == ("", "") and waiting() == before
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same(checkpoints.restore(state(0)), state(1))
+        checkpoints.save(state(2))
+    assert same(restore_variables(tmp_path, state(0).variables), state(2).variables)
 
 
 def test_nothing_saved_is_none(tmp_path):
