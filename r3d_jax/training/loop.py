@@ -26,7 +26,8 @@ from r3d_jax.training.steps import abstract_state, init_state, train_step
 from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, read_network
+from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
+from r3d_jax.weights.run_files import description_of, read_network
 from r3d_jax.weights.trained import TrainedNetwork
 
 
@@ -64,7 +65,9 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     received = []
     task = _prepare(config, workdir, devices)
     with _signals(received), ExitStack() as opened:
-        checkpoints = opened.enter_context(Checkpoints(workdir / CHECKPOINTS)) if is_first() else None
+        checkpoints = (
+            opened.enter_context(Checkpoints(workdir / CHECKPOINTS, description_of(workdir))) if is_first() else None
+        )
         state = _initial_state(task, checkpoints)
         step = int(state.step)
         log = opened.enter_context(MetricsLog(workdir, step)) if is_first() else None

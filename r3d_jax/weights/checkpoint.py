@@ -34,9 +34,17 @@ class Checkpoints:
       folder: of the checkpoints; it is made where there is none.
       description: of the run, as JSON can carry it, {what: value}; it is kept beside each state, and a state that was
         saved with another one is refused. None: states are neither described nor compared.
+
+    Raises:
+      InputError: a checkpoint is a link to elsewhere.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any] | None = None):
+        if links := [path for kind in KEPT for path in (folder / kind).glob("*") if path.is_symlink()]:
+            raise InputError(
+                f"{links[0]} is a link, and checkpoints are removed in their turn, which must not reach beyond their "
+                "folder; put what it points to in its place, or remove the link"
+            )
         self._folder, self._description = folder, _as_stored(description)
         self._managers = {kind: _manager(folder / kind, max_to_keep=count) for kind, count in KEPT.items()}
 
