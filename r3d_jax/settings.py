@@ -1,6 +1,7 @@
 """One setting: its default, its range and its meaning in one place, and the check that holds values against them."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,6 +37,8 @@ def check_settings(section: Any, prefix: str) -> None:
             raise InputError(f"`{name}` (={value!r}) must be {', '.join(others)} or {last}")
         for number in value if isinstance(value, tuple | list) else [value]:
             low, high = allowed["low"], allowed["high"]
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"`{name}` (={value}) must be finite")
             if low is not None and number < low:
                 raise InputError(f"`{name}` (={value}) must be at least {low}")
             if high is not None and number > high:

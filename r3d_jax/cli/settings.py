@@ -12,7 +12,7 @@ from ml_collections import config_flags
 from r3d_jax.config import ClipSpec, Config, check_field
 from r3d_jax.errors import InputError
 from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CONFIG, read_clip, read_config, saved_by_script
+from r3d_jax.weights.run_files import CONFIG, read_clip, read_config, saved_by_script
 
 PLACES = ("source", "splits", "data_dir")  # where a run's videos are, which its folder knows
 

@@ -30,7 +30,9 @@ def lines(
     """
     count = min(top or TOP, len(class_names))
     if kind == "json":
-        yield from (json.dumps(_as_dict(each, class_names, count), ensure_ascii=False) for each in predictions)
+        yield from (
+            json.dumps(_as_dict(each, class_names, count), ensure_ascii=False, allow_nan=False) for each in predictions
+        )
     elif kind == "csv":
         yield from _as_csv(predictions, class_names, count)
     else:

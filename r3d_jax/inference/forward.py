@@ -8,6 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from r3d_jax.compiling import compiler_options
+from r3d_jax.errors import InputError
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.predict import Videos, average_views, predict_views
@@ -55,8 +56,18 @@ def make_maps(
 def probabilities(
     logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
 ) -> Float[np.ndarray, "video class"]:
-    """Each video's probabilities from the logits of its views, averaged as the network's first head says."""
-    return activated(video_logits(logits, network), network)
+    """Each video's probabilities from the logits of its views, averaged as the network's first head says.
+
+    Raises:
+      InputError: a probability is not finite, which weights that are far too large lead to.
+    """
+    found = activated(video_logits(logits, network), network)
+    if not np.isfinite(found).all():
+        raise InputError(
+            "the network's answer is not a number: its weights are finite, but so large that computing with them "
+            "overflows; take an earlier checkpoint, or convert it again"
+        )
+    return found
 
 
 def video_logits(

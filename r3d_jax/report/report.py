@@ -24,7 +24,7 @@ from r3d_jax.training.from_config import eval_options, load_videos, make_eval_ba
 from r3d_jax.training.logs import say
 from r3d_jax.training.metrics import TOP
 from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CONFIG, NETWORK, read_config, saved_by_script
+from r3d_jax.weights.run_files import CONFIG, NETWORK, read_config, saved_by_script
 
 MISTAKES, MAPPED = 12, 6  # videos that are shown
 # Settings on which it depends which videos are tested, and on what clips of them.

@@ -30,7 +30,8 @@ from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
 from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, read_network
+from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
+from r3d_jax.weights.run_files import description_of, read_network
 from r3d_jax.weights.trained import TrainedNetwork
 
 
@@ -76,7 +77,7 @@ def _run(task, alone):
     received, workdir = [], task.workdir
     folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx)
     with told_when_full(workdir, bytes_of(like), "a checkpoint"), noted(received), ExitStack() as opened:
-        checkpoints = opened.enter_context(Checkpoints(folder)) if is_first() else None
+        checkpoints = opened.enter_context(Checkpoints(folder, description_of(workdir))) if is_first() else None
         if alone and (left := remove_unfinished(folder)):
             say(f"Removed what killed processes have left of checkpoints: {', '.join(path.name for path in left)}")
         state = _initial_state(task, checkpoints)

@@ -22,18 +22,23 @@ class ClipSpec:
       InputError: a value is of another type or out of its range.
     """
 
-    frames: int = setting(8, "frames of a clip", low=1)
-    stride: int = setting(1, "from one frame of a clip to the next, in frames of the video", low=1)
+    frames: int = setting(8, "frames of a clip", low=1, high=10_000)
+    stride: int = setting(1, "from one frame of a clip to the next, in frames of the video", low=1, high=10_000)
     frame_rate: float = setting(
-        0.0, "frames a second that videos are brought to first, by their time stamps; 0: every frame counts", low=0
+        0.0,
+        "frames a second that videos are brought to first, by their time stamps; 0: every frame counts",
+        low=0,
+        high=10_000,
     )
     train_sizes: tuple[int, int] = setting(
-        (128, 160), "pixels of the short edge in training, drawn from first to last inclusive", low=1
+        (128, 160), "pixels of the short edge in training, drawn from first to last inclusive", low=1, high=10_000
     )
-    crop: int = setting(112, "pixels of the edge of the square that is cut out in training", low=1)
+    crop: int = setting(112, "pixels of the edge of the square that is cut out in training", low=1, high=10_000)
     flip: float = setting(0.5, "probability of a horizontal flip in training")
-    test_size: int = setting(128, "pixels of the short edge in testing, where the whole frame is seen", low=1)
-    views: int = setting(10, "evenly spaced clips of a test video", low=1)
+    test_size: int = setting(
+        128, "pixels of the short edge in testing, where the whole frame is seen", low=1, high=10_000
+    )
+    views: int = setting(10, "evenly spaced clips of a test video", low=1, high=10_000)
     crops: int = setting(
         1,
         "crops of each view: 1: the whole frame or the middle, 3: squares along the long edge, 10: corners, middle, "
@@ -41,7 +46,10 @@ class ClipSpec:
         choices=(1, 3, 10),
     )
     test_crop: int = setting(
-        0, "pixels of the edge of the square in the middle that one crop is, in testing; 0: the whole frame", low=0
+        0,
+        "pixels of the edge of the square in the middle that one crop is, in testing; 0: the whole frame",
+        low=0,
+        high=10_000,
     )
 
     def __post_init__(self):
@@ -58,7 +66,14 @@ class ClipSpec:
         return span(self.frames, self.stride)
 
 
+MOST_PIXELS = 2**30  # of a clip: 64 frames of 4096 x 4096
+
 CLIP_RULES = (
+    (
+        lambda c: c.clip.frames * max(*c.clip.train_sizes, c.clip.crop, c.clip.test_size) ** 2 <= MOST_PIXELS,
+        "`clip.frames` (={c.clip.frames}) of `clip.train_sizes` (={c.clip.train_sizes}) or `clip.test_size` "
+        "(={c.clip.test_size}) are more than 2**30 pixels; take fewer frames, or smaller ones",
+    ),
     (
         lambda c: c.clip.crop <= c.clip.train_sizes[0] <= c.clip.train_sizes[1],
         "`clip.train_sizes` (={c.clip.train_sizes}) must rise from at least `clip.crop` (={c.clip.crop}): the crop is "

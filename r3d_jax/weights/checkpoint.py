@@ -1,9 +1,11 @@
 """Checkpoints of a run: the last two and the best; the only file that touches Orbax."""
 
 import gc
+import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,8 @@ import orbax.checkpoint as ocp
 
 from r3d_jax.errors import InputError
 from r3d_jax.weights.complaints import late_complaints_unheard
+from r3d_jax.weights.integrity import checksum
+from r3d_jax.weights.same_run import check_same_description, check_same_network, named
 
 KEPT = {"last": 2, "best": 1}
 
@@ -22,16 +26,29 @@ KEPT = {"last": 2, "best": 1}
 class Checkpoints:
     """The checkpoints in a folder, as a context: leaving it waits until what was saved is on disk.
 
-    Saving is atomic (Orbax writes beside and renames) and goes on in the background. Of several processes, one has it.
-    For example:
+    Saving is atomic (Orbax writes beside and renames) and goes on in the background. Beside a state its checksum is
+    kept, which is compared whenever it is read. Of several processes, one has it. For example:
 
         with Checkpoints(folder) as checkpoints:
             state = checkpoints.restore(state) or state
             checkpoints.save(train(state))
+
+    Args:
+      folder: of the checkpoints; it is made where there is none.
+      description: of the run, as JSON can carry it, {what: value}; it is kept beside each state, and a state that was
+        saved with another one is refused. None: states are neither described nor compared.
+
+    Raises:
+      InputError: a checkpoint is a link to elsewhere.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, description: Mapping[str, Any] | None = None):
+        if links := [path for kind in KEPT for path in (folder / kind).glob("*") if path.is_symlink()]:
+            raise InputError(
+                f"{links[0]} is a link, and checkpoints are removed in their turn, which must not reach beyond their "
+                "folder; put what it points to in its place, or remove the link"
+            )
+        self._folder, self._description = folder, _as_stored(description)
         self._managers = {kind: _manager(folder / kind, max_to_keep=count) for kind, count in KEPT.items()}
 
     def __enter__(self):
@@ -57,14 +74,19 @@ class Checkpoints:
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
             state = jax.tree.map(np.array, state)  # one copy, before the next step takes the memory
-            rest = {"step": state.step, "opt_state": state.opt_state}
-            items = {"variables": ocp.args.StandardSave(state.variables), "rest": ocp.args.StandardSave(rest)}
-            manager.save(step, args=ocp.args.Composite(**items), custom_metadata={"notes": dict(notes or {})})
+            items = {"variables": state.variables, "rest": {"step": state.step, "opt_state": state.opt_state}}
+            facts = {"description": self._description, "notes": dict(notes or {})}
+            sums = {name: checksum(named(item), facts) for name, item in items.items()}
+            args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+            args["facts"] = ocp.args.JsonSave(facts | {"crc32": sums})
+            manager.save(step, args=ocp.args.Composite(**args))
 
     def notes(self, step: int) -> dict[str, Any]:
         """What was kept beside the last state of `step`; nothing in checkpoints of earlier versions."""
-        kept = self._managers["last"].metadata(step).custom_metadata
-        return (kept or {}).get("notes", {})
+        manager = self._managers["last"]
+        if not _has_facts(manager, step):
+            return {}
+        return manager.restore(step, args=ocp.args.Composite(facts=ocp.args.JsonRestore()))["facts"]["notes"]
 
     def newest(self) -> int | None:
         """The step of the newest of the last checkpoints, sound or not; None where nothing was ever saved."""
@@ -79,11 +101,12 @@ class Checkpoints:
           like: a `TrainState` that gives the shapes, the types and the devices.
 
         Raises:
-          InputError: the checkpoint is of another network or optimiser, or none of them can be read.
+          InputError: the checkpoint is of another network or optimiser, was saved with another description, or none of
+            them can be read.
         """
         rest = {"step": like.step, "opt_state": like.opt_state}
         manager = self._managers["last"]
-        found = _restore_newest(manager, {"variables": like.variables, "rest": rest})
+        found = _restore_newest(manager, {"variables": like.variables, "rest": rest}, self._description)
         if found is None:
             return None
         for step in manager.all_steps():
@@ -96,7 +119,9 @@ class Checkpoints:
         return like._replace(**variables, **rest)
 
 
-def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | None:
+def restore_variables(
+    folder: Path, like: dict, kind: str = "last", description: Mapping[str, Any] | None = None
+) -> dict | None:
     """`params` and `batch_stats` of the newest checkpoint that can be read; None where there is no checkpoint.
 
     Nothing in the folder is changed.
@@ -105,14 +130,15 @@ def restore_variables(folder: Path, like: dict, kind: str = "last") -> dict | No
       folder: of checkpoints, as `Checkpoints` has it.
       like: the shapes and types of the variables.
       kind: "last" or "best".
+      description: of the run, as `Checkpoints` has it.
 
     Raises:
-      InputError: the checkpoint is of another network, or none of them can be read.
+      InputError: the checkpoint is of another network, was saved with another description, or none of them can be read.
     """
     if not (folder / kind).is_dir():
         return None
     with _manager(folder / kind, read_only=True) as manager:
-        found = _restore_newest(manager, {"variables": like})
+        found = _restore_newest(manager, {"variables": like}, _as_stored(description))
     return found and found["variables"]
 
 
@@ -127,6 +153,7 @@ def _manager(folder, **options):
         primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
     )
     handlers = {item: ocp.StandardCheckpointHandler(multiprocessing_options=alone) for item in ("variables", "rest")}
+    handlers["facts"] = ocp.JsonCheckpointHandler(multiprocessing_options=alone)
     # Were folders made in the background, a failure would leave threads that hold up the process's end for minutes.
     at_once = ocp.options.AsyncOptions(create_directories_asynchronously=False)
     options = ocp.CheckpointManagerOptions(
@@ -135,12 +162,14 @@ def _manager(folder, **options):
     return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
-def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
+def _restore_newest(manager, like: dict[str, Any], description) -> dict[str, Any] | None:
     steps = sorted(manager.all_steps(), reverse=True)
     for step in steps:
         found, reason = _attempt(partial(_restore, manager, step, like))
         if found is not None:
-            return found
+            items, described = found
+            check_same_description(manager.directory / str(step), described, description)
+            return items
         _report_damage(manager.directory, step, steps, reason)
     if steps:
         raise InputError(f"no checkpoint in {manager.directory} can be read; move that folder away to start anew")
@@ -148,10 +177,28 @@ def _restore_newest(manager, like: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _restore(manager, step, like):
+    """The items and the description of the run that they were saved with; of an earlier version, None for that."""
     stored = {name: manager.item_metadata(step)[name].tree for name in like}
-    _check_same_network(manager.directory / str(step), stored, like)
+    check_same_network(manager.directory / str(step), stored, like)
     args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
-    return dict(manager.restore(step, args=ocp.args.Composite(**args)))
+    if not _has_facts(manager, step):
+        return dict(manager.restore(step, args=ocp.args.Composite(**args))), None
+    found = manager.restore(step, args=ocp.args.Composite(**args, facts=ocp.args.JsonRestore()))
+    items, facts = {name: found[name] for name in like}, found["facts"]
+    sums = facts.pop("crc32")
+    for name, item in items.items():
+        if (now := checksum(named(item), facts)) != sums[name]:
+            raise _Changed(f"the CRC-32 of its {name} is {now}, and was {sums[name]} when it was saved")
+    return items, facts["description"]
+
+
+def _has_facts(manager, step):
+    """Whether there are checksums, a description and notes beside a state; earlier versions wrote none."""
+    return (manager.directory / str(step) / "facts").exists()
+
+
+class _Changed(Exception):
+    """What was read is not what was saved."""
 
 
 def _attempt(read):
@@ -166,6 +213,8 @@ def _attempt(read):
         return read(), ""
     except InputError:
         raise
+    except _Changed as error:
+        return None, str(error)
     except Exception as error:
         time.sleep(0.5)
         return None, str(error).partition("\n")[0][:100] or type(error).__name__
@@ -178,28 +227,9 @@ def _abstract(x):
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))
 
 
-def _check_same_network(path, stored, like):
-    """Orbax would cast or reshape some differences silently."""
-    here, there = _shapes(like), _shapes(stored)
-    differing = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"the checkpoint {path} is of another network: {name} is {there.get(name, 'missing')} there and "
-            f"{here.get(name, 'missing')} here ({len(differing)} differences); use another folder, or the network "
-            "and the optimiser that the run was started with"
-        )
-
-
-def _shapes(tree):
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {_name(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
-
-
-def _name(path):
-    # Orbax stores a tuple as a list and a NamedTuple as a dict: compare by the bare key.
-    keys = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path)
-    return "/".join(str(key) for key in keys)
+def _as_stored(description):
+    """As JSON gives it back."""
+    return json.loads(json.dumps(description))
 
 
 def _report_damage(folder, step, steps, reason):

@@ -6,6 +6,7 @@ from pathlib import Path
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
 from r3d_jax.weights.converted import read_tensors, write
+from r3d_jax.weights.integrity import check_numbers
 from r3d_jax.weights.labels import LABELS, labels
 from r3d_jax.weights.load import is_published, load
 from r3d_jax.weights.pth import read_pth
@@ -100,6 +101,7 @@ def _read(source, model, checkpoint):
     naming = naming_of(tensors)
     network, found = recognise(tensors, naming, model, config)
     network = network.clone(**usual_pixels(naming, tensors))
+    check_numbers(tensors, source)
     clip = usual_clip(naming, network.trunk, config or {})
     kept = "" if naming.startswith(("classyvision", "torchvision")) else naming
     return TrainedNetwork(network, from_torch(tensors, network), (), clip), f"{naming}'s names, {found}", kept

@@ -12,6 +12,7 @@ versions. Nothing in the file is run when it is read but that program.
 import json
 import time
 import zipfile
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from r3d_jax.files import refuse_existing, whole
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.models.predict import predict_fn
 from r3d_jax.weights import converted
+from r3d_jax.weights.integrity import check_numbers
 from r3d_jax.weights.torch_names import torch_names, usual_naming
 from r3d_jax.weights.trained import TrainedNetwork, from_facts, to_facts
 
@@ -87,15 +89,20 @@ def read(path: Path) -> TrainedNetwork:
     """The network in a file of `export`, of this version or an earlier one; its program is not run, but left out.
 
     Raises:
-      InputError: not such a file, or one whose weights are not its network's.
+      InputError: not such a file, a damaged one, or one whose weights are not its network's, or not finite.
     """
     try:
         # Arrays and no objects: nothing in the file is run.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
-            weights = {name: file[name] for name in file.files if "/" in name}
+            if doubled := [name for name, count in Counter(file.files).items() if count > 1]:
+                raise InputError(f"{path} holds {doubled[0]} twice; export it again")
+            weights = {name: file[name] for name in file.files if "/" in name}  # zip compares their CRC-32
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no exported network that can be read ({error}); export it again") from error
+    check_numbers(weights, path)
     try:
         return from_facts(path, facts, partial(_checked, weights, path))
     except (KeyError, TypeError, AttributeError) as error:

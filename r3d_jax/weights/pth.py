@@ -131,6 +131,8 @@ def _read_zip(path, file):
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if not pickles or any(name.endswith("/constants.pkl") for name in archive.namelist()):
             raise InputError(_UNREADABLE.format(path=path, reason="a TorchScript program or another archive"))
+        if len(set(archive.namelist())) < len(archive.namelist()):
+            raise InputError(f"{path} holds two entries of one name, of which one would be lost; refused")
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
             raise InputError(_UNREADABLE.format(path=path, reason="written on a big-endian machine"))

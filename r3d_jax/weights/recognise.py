@@ -38,7 +38,7 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
       model that a ClassyVision checkpoint brings, or None.
 
     Raises:
-      InputError: no tensors in it.
+      InputError: no tensors in it, or two of one name.
     """
     config = None
     if isinstance(content, Mapping) and "classy_state_dict" in content:
@@ -47,7 +47,12 @@ def state_dict_of(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
     for key in ("model", "state_dict", "model_state_dict", "model_state"):
         content = _inside(content, key) or content
     # Names of a network that was wrapped for several devices start with "module.".
-    tensors = {re.sub(r"^(module\.)+", "", name): value for name, value in _leaves(content)}
+    tensors = {}
+    for full_name, value in _leaves(content):
+        name = re.sub(r"^(module\.)+", "", full_name)
+        if name in tensors:
+            raise InputError(f"two tensors of this file are called {name}; keep one of them (of `module.`, if any)")
+        tensors[name] = value
     if not tensors:
         raise InputError("no state dict in this file: it must hold named tensors, or a checkpoint that does")
     return tensors, config

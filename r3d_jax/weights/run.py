@@ -1,21 +1,33 @@
-"""The folder of a run: its configuration, class names, network and checkpoints, written and read here alone."""
+"""The folder of a run: claimed by training, saved by a script, loaded and gone on from."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flax.traverse_util import flatten_dict
+
 from r3d_jax import config as configs
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
-from r3d_jax.files import write_text
 from r3d_jax.models.classifier import Classifier, abstract_variables
-from r3d_jax.models.description import from_dict, to_dict
 from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.weights.integrity import check_numbers
+from r3d_jax.weights.run_files import (
+    CLASSES,
+    CONFIG,
+    NETWORK,
+    description_of,
+    fixed_settings,
+    read_classes,
+    read_clip,
+    read_config,
+    read_network,
+    write,
+)
 from r3d_jax.weights.trained import TrainedNetwork
 
-CONFIG, CLASSES, NETWORK, CHECKPOINTS = "config.json", "classes.txt", "network.json", "checkpoints"
+CHECKPOINTS = "checkpoints"
 
 
 def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classifier) -> list[str]:
@@ -36,10 +48,7 @@ def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classi
     lines = []
     if (run / CONFIG).exists():
         changed = configs.changed(read_config(run), config)
-        free = set(configs.FREE)
-        if config.optim.schedule != "multistep":
-            free.remove("train.epochs")  # on which the learning rate of every step depends
-        fixed = {name: values for name, values in changed.items() if name not in free}
+        fixed = {name: changed[name] for name in fixed_settings(config) if name in changed}
         if fixed:
             listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
             raise InputError(
@@ -48,7 +57,7 @@ def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classi
             )
         lines = [f"{name}: {before!r} when the run was started, {now!r} now" for name, (before, now) in changed.items()]
     _check_same_classes(run, class_names)
-    _write(run, dataclasses.asdict(config), class_names, model)
+    write(run, dataclasses.asdict(config), class_names, model)
     return lines
 
 
@@ -83,8 +92,8 @@ def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[
         if read_network(run) != model or read_clip(run) != clip:
             raise InputError(f"{run} holds a run of another network, or with another `clip`; name another folder")
     else:
-        _write(run, {"clip": dataclasses.asdict(clip)}, class_names, model)
-    with Checkpoints(run / CHECKPOINTS) as checkpoints:
+        write(run, {"clip": dataclasses.asdict(clip)}, class_names, model)
+    with Checkpoints(run / CHECKPOINTS, description_of(run)) as checkpoints:
         newest, step = checkpoints.newest(), int(state.step)
         if newest is not None and step <= newest:  # Orbax would leave it out and say nothing
             raise InputError(
@@ -105,14 +114,15 @@ def restore(path: str | Path, state: Any) -> Any:
         are taken, its values are not.
 
     Raises:
-      InputError: no checkpoint there, none that can be read, or one of another network or optimiser.
+      InputError: no checkpoint there, none that can be read, one of another network or optimiser, or one that was saved
+        when the folder's files said something else.
     """
     from r3d_jax.weights.checkpoint import Checkpoints
 
     run = Path(path).expanduser()
     if not has_begun(run):
         raise InputError(f"no checkpoint of a run in {run}; name the folder that `save` or a training run has made")
-    with Checkpoints(run / CHECKPOINTS) as checkpoints:
+    with Checkpoints(run / CHECKPOINTS, description_of(run)) as checkpoints:
         return checkpoints.restore(state)
 
 
@@ -129,7 +139,8 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
       checkpoint: "last", or "best": the one with the highest video-level accuracy of the tests during training.
 
     Raises:
-      InputError: no run there, one without such a checkpoint, or class names that are not the head's.
+      InputError: no run there, one without such a checkpoint, class names that are not the head's, weights that are not
+        finite, or files of the folder that say something else than when the checkpoint was saved.
     """
     from r3d_jax.weights.checkpoint import KEPT, restore_variables
 
@@ -137,81 +148,17 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
         raise InputError(f"`checkpoint` (={checkpoint!r}) must be one of {', '.join(KEPT)}")
     if missing := [name for name in (CONFIG, CLASSES, NETWORK) if not (run / name).exists()]:
         raise InputError(f"no run in {run}: it has no {' and no '.join(missing)}; name a folder that training has made")
-    class_names, model = read_classes(run), read_network(run)
+    class_names, model, clip = read_classes(run), read_network(run), read_clip(run)
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(
             f"{run / CLASSES} names {len(class_names)} classes, but the head has {count}; it needs one line for each, "
             "as training has written it"
         )
-    variables = restore_variables(run / CHECKPOINTS, abstract_variables(model), checkpoint)
+    variables = restore_variables(run / CHECKPOINTS, abstract_variables(model), checkpoint, description_of(run))
     if variables is None:
         raise InputError(f"the run in {run} has no {checkpoint} checkpoint yet; train it first")
-    return TrainedNetwork(model, variables, class_names, read_clip(run))
-
-
-def read_config(run: Path) -> Config:
-    """The configuration that a run was started with; a field that an earlier version did not have takes its default.
-
-    Raises:
-      InputError: no configuration of a run of this version in the folder `run`, or a folder of `save`, which has none.
-    """
-    sections, config = _read_sections(run), Config()
-    if sections.keys() == {"clip"}:
-        raise InputError(
-            f"{run} was saved by a script, which alone knows its data and its optimiser: go on there with "
-            "r3d_jax.restore, or start another run from it with `finetune.source`"
-        )
-    for section, fields in sections.items():
-        _fill(getattr(config, section, None), fields, run)
-    return config
-
-
-def saved_by_script(run: Path) -> bool:
-    """Whether `save` has made the folder `run`, which then says nothing of data and optimiser.
-
-    Raises:
-      InputError: no configuration of a run of this version.
-    """
-    return _read_sections(run).keys() == {"clip"}
-
-
-def read_clip(run: Path) -> ClipSpec:
-    """What the network of the run in the folder `run` sees of a video, in training and in testing.
-
-    Raises:
-      InputError: no configuration of a run of this version.
-    """
-    clip = ClipSpec()
-    _fill(clip, _read_sections(run).get("clip", {}), run)
-    return clip
-
-
-def read_classes(run: Path) -> tuple[str, ...]:
-    """The class names of the run in the folder `run`, in the order of its (first) head's classes.
-
-    Raises:
-      OSError: there are none.
-    """
-    return tuple((run / CLASSES).read_text(encoding="utf-8").splitlines())
-
-
-def read_network(run: Path) -> Classifier:
-    """The network that the folder `run` of a run describes, without its weights.
-
-    Raises:
-      InputError: no description, or one that cannot be read.
-    """
-    path = run / NETWORK
-    try:
-        return from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:  # no file, no JSON, or a description that this version does not know
-        raise InputError(f"{path} cannot be read: {error}") from error
-
-
-def _write(run, config, class_names, model):
-    write_text(run / CONFIG, json.dumps(config, indent=2) + "\n")
-    write_text(run / CLASSES, "".join(f"{name}\n" for name in class_names))
-    write_text(run / NETWORK, json.dumps(to_dict(model), indent=2) + "\n")
+    check_numbers(flatten_dict(variables, sep="/"), run / CHECKPOINTS / checkpoint)
+    return TrainedNetwork(model, variables, class_names, clip)
 
 
 def _check_same_classes(run, class_names):
@@ -220,22 +167,3 @@ def _check_same_classes(run, class_names):
             f"{run} holds a run with other classes ({len(there)} there, {len(class_names)} now; see {run / CLASSES}); "
             "use another folder, or the data it was started with"
         )
-
-
-def _read_sections(run):
-    try:
-        return dict(json.loads((run / CONFIG).read_text(encoding="utf-8")).items())
-    except (OSError, ValueError, AttributeError) as error:
-        raise _no_configuration(run, error) from error
-
-
-def _fill(section, fields, run):
-    try:
-        for name, value in fields.items():
-            setattr(section, name, tuple(value) if isinstance(value, list) else value)
-    except AttributeError as error:
-        raise _no_configuration(run, error) from error
-
-
-def _no_configuration(run, error):
-    return InputError(f"{run / CONFIG} is not the configuration of a run of this version ({error})")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.description import from_dict, to_dict
-from r3d_jax.video.clips import ClipSpec
+from r3d_jax.video.clips import ClipSpec, check_clip
 
 
 class TrainedNetwork(NamedTuple):
@@ -50,15 +50,28 @@ def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classi
 
     Raises:
       KeyError, TypeError: a fact is missing or of another kind.
-      InputError: a network that this version does not know; not one name for each class; a number out of its range.
+      InputError: a network that this version does not know; not one name for each class; a number out of its range, or
+        numbers that do not go together. Nothing of the variables has been asked for then.
     """
-    model, class_names = from_dict(facts["network"]), tuple(facts["class_names"])
+    try:
+        model, clip = from_dict(facts["network"]), _clip(facts)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; convert or export the network again") from error
+    class_names = tuple(facts["class_names"])
+    if not all(isinstance(name, str) for name in class_names):
+        raise InputError(f"{path}: a class name is no text; convert or export the network again")
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(
             f"{path} names {len(class_names)} classes, but its head has {count}; it needs one name for each: "
             "convert or export the network again"
         )
-    frames, crop, *_ = facts["clip_shape"]
+    return TrainedNetwork(model, variables_of(model), class_names, clip)
+
+
+def _clip(facts):
+    if len(shape := facts["clip_shape"]) < 2:
+        raise InputError(f"`clip_shape` (={shape}) must be time, height, width and channels")
+    frames, crop, *_ = shape
     usual = [max(crop, facts["test_size"])] * 2
     known = {name: facts[name] for name in ("frame_rate", "views", "crops", "flip", "test_crop") if name in facts}
     clip = ClipSpec(
@@ -69,4 +82,5 @@ def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classi
         train_sizes=tuple(facts.get("train_sizes", usual)),
         **known,
     )
-    return TrainedNetwork(model, variables_of(model), class_names, clip)
+    check_clip(clip)
+    return clip

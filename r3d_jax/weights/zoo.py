@@ -9,6 +9,7 @@ from r3d_jax.files import locked
 from r3d_jax.models.classifier import Classifier, tuples
 from r3d_jax.weights import converted
 from r3d_jax.weights.download import cache_folder, fetch, pin, told_of_full_disks
+from r3d_jax.weights.integrity import check_numbers
 from r3d_jax.weights.pth import read_pth
 from r3d_jax.weights.published import Published
 from r3d_jax.weights.recognise import recognise, state_dict_of
@@ -63,6 +64,7 @@ def as_published(content: object, published: Published) -> tuple[TrainedNetwork,
             name: np.flip(value, 1) if value.ndim == 5 and value.shape[1] == pixels else value
             for name, value in tensors.items()
         }
+    check_numbers(tensors, Path(published.file))
     naming = naming_of(tensors)
     network, _ = recognise(tensors, naming, published.preset, None)
     if (count := network.heads[0].num_classes) != published.num_classes:

@@ -1,5 +1,7 @@
 import json
+import random
 import resource
+import shutil
 import threading
 
 import jax
@@ -69,11 +71,9 @@ def test_notes_are_kept_beside_a_state_as_they_were(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(state(1), notes=notes)
         notes["loss"] = 0  # after it was saved, which goes on in the background
-    file = tmp_path / "last" / "1" / "_CHECKPOINT_METADATA"
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.notes(1) == {"steps": 3, "loss": 0.1 + 0.2}
-    # Of a version that kept none.
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"custom_metadata": {}}))
+    shutil.rmtree(tmp_path / "last" / "1" / "facts")  # of a version that kept none
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.notes(1) == {}
 
@@ -153,3 +153,91 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         half = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.dtype == jnp.float32 else x, state(0))
         with pytest.raises(InputError, match=r"another network: .*float32\[4\] there and bfloat16\[4\] here"):
             checkpoints.restore(half)
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_of_the_arrays_passes(tmp_path, capsys):
+    for step in (3, 6):
+        with Checkpoints(tmp_path) as checkpoints:
+            checkpoints.save(state(step, features=5000))
+    files = [path for path in (tmp_path / "last" / "6" / "variables").rglob("d/*") if path.is_file()]
+    sizes, chance, noticed = [path.stat().st_size for path in files], random.Random(0), 0
+    assert sum(sizes) > 100_000
+    for _ in range(8):
+        (file,) = chance.choices(files, sizes)
+        place = chance.randrange(8 * file.stat().st_size)
+        flip(file, place)
+        found = restore_variables(tmp_path, state(0, 5000).variables)
+        said = capsys.readouterr().out
+        if said:
+            noticed += "last/6 is damaged (" in said and "falling back to the one of step 3" in said
+        # There are bits between the arrays that mean nothing.
+        assert same(found, state(3 if said else 6, 5000).variables), place
+        flip(file, place)
+    assert noticed >= 5
+    assert same(restore_variables(tmp_path, state(0, 5000).variables), state(6, 5000).variables)
+
+
+@pytest.mark.parametrize("item", ["variables", "rest"])
+def test_other_numbers_than_were_saved_give_way_to_the_checkpoint_before(item, tmp_path, capsys):
+    save(tmp_path / "sound", 3, 6)
+    save(tmp_path / "other", 7)
+    with Checkpoints(tmp_path / "mixed") as checkpoints:
+        checkpoints.save(state(3))
+        checkpoints.save(state(7)._replace(step=jnp.array(6, jnp.int32)))
+    there, last = tmp_path / "sound" / "last" / "6" / item, tmp_path / "mixed" / "last" / "6" / item
+    last.rename(tmp_path / "away")
+    there.rename(last)
+    with Checkpoints(tmp_path / "mixed") as checkpoints:
+        assert same(checkpoints.restore(state(0)), state(3))
+    said = capsys.readouterr().out
+    assert f"last/6 is damaged (the CRC-32 of its {item} is" in said and "falling back to the one of step 3" in said
+    assert [path.name.split("-")[0] for path in (tmp_path / "mixed" / "damaged").iterdir()] == ["6"]
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_checksum_and_is_read(tmp_path):
+    save(tmp_path, 6)
+    facts = tmp_path / "last" / "6" / "facts"
+    assert json.loads((facts / "metadata").read_text()).keys() == {"description", "notes", "crc32"}
+    facts.rename(tmp_path / "away")
+    with Checkpoints(tmp_path, {"config.json: clip.frames": 4}) as checkpoints:
+        assert same(checkpoints.restore(state(0)), state(6))
+
+
+def test_a_checkpoint_that_was_saved_with_another_description_is_refused(tmp_path):
+    told = {"config.json: clip.frames": 4, "config.json: clip.train_sizes": (16, 18)}
+    with Checkpoints(tmp_path, told) as checkpoints:
+        checkpoints.save(state(6))
+    more = told | {"config.json: of.later": 1}  # which a later version asks for
+    for description in (told, more, None):
+        assert same(restore_variables(tmp_path, state(0).variables, "last", description), state(6).variables)
+    remedy = r"when the checkpoint .*last/6 was saved \(1 differences\); put that file back as it was, and give other"
+    for description, there in (
+        (told | {"config.json: clip.frames": 8}, "8"),
+        (dict(list(told.items())[1:]), "'missing'"),
+    ):
+        with pytest.raises(InputError, match=f"config.json: clip.frames is {there}, but was 4 {remedy}"):
+            restore_variables(tmp_path, state(0).variables, "last", description)
+        with Checkpoints(tmp_path, description) as checkpoints, pytest.raises(InputError, match=remedy):
+            checkpoints.restore(state(0))
+    assert not (tmp_path / "damaged").exists()
+
+
+def test_a_checkpoint_that_is_a_link_is_read_and_never_removed(tmp_path):
+    save(tmp_path / "run", 3, 6)
+    (tmp_path / "run" / "last" / "3").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "last" / "3").symlink_to(tmp_path / "elsewhere")
+    assert same(restore_variables(tmp_path / "run", state(0).variables), state(6).variables)
+    with pytest.raises(InputError, match=r"last/3 is a link, and checkpoints are removed in their turn.*; put what it"):
+        Checkpoints(tmp_path / "run")
+    assert (tmp_path / "elsewhere" / "variables").is_dir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")  # the folder itself may be one
+    (tmp_path / "run" / "last" / "3").unlink()
+    save(tmp_path / "link", 7)
+    assert same(restore_variables(tmp_path / "run", state(0).variables), state(7).variables)

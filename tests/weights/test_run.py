@@ -21,19 +21,8 @@ from r3d_jax.training.optim import sgd
 from r3d_jax.training.steps import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
-from r3d_jax.weights.run import (
-    CHECKPOINTS,
-    claim,
-    has_begun,
-    load_run,
-    read_classes,
-    read_clip,
-    read_config,
-    read_network,
-    restore,
-    save,
-    saved_by_script,
-)
+from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, load_run, restore, save
+from r3d_jax.weights.run_files import read_classes, read_clip, read_config, read_network, saved_by_script
 
 MODEL, NAMES = build("r3d_18", 3, **TINY), ("ride", "run", "sit down")
 CLIP = ClipSpec(frames=4, stride=2, crop=16, train_sizes=(16, 18), test_size=20, frame_rate=12.5, flip=0.25, views=3)
