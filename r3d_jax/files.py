@@ -58,10 +58,14 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: str = "") -> Iterator[None]:
     """Waits until no other process is in such a block for the same `path`, a file that is made and stays empty.
 
     Where the system has no such locks (Windows), nobody waits.
+
+    Args:
+      path: of the file.
+      waiting: is printed where another process is in its block.
 
     Raises:
       OSError: the folder cannot be made or written to.
@@ -69,5 +73,10 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    print(waiting, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed, however the process ends
         yield

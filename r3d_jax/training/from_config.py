@@ -33,7 +33,7 @@ def load_videos(config: Config) -> VideoSet:
     """
     data = config.data
     where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
-    where |= {"short_edge": data.reencode, "key_every": data.key_every}
+    where |= {"short_edge": data.reencode, "key_every": data.key_every, "renew": data.renew}
     if data.name == "demo":
         videos = Demo(data_dir=data.data_dir).load()
     elif data.name == "video_folder":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from r3d_jax import config as configs
+from r3d_jax.class_names import check_class_names, names_in
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
@@ -75,6 +76,7 @@ def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[
     from r3d_jax.weights.checkpoint import Checkpoints  # Orbax takes a second to import
 
     run, class_names = Path(path).expanduser(), tuple(class_names)
+    check_class_names(class_names, "`class_names`")
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(f"`class_names` has {len(class_names)} names, but the head has {count} classes")
     check_clip(clip)
@@ -192,7 +194,7 @@ def read_classes(run: Path) -> tuple[str, ...]:
     Raises:
       OSError: there are none.
     """
-    return tuple((run / CLASSES).read_text(encoding="utf-8").splitlines())
+    return names_in((run / CLASSES).read_text(encoding="utf-8"))
 
 
 def read_network(run: Path) -> Classifier:

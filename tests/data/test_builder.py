@@ -1,6 +1,5 @@
 """What every data set's preparation shares; a folder of videos stands for all of them."""
 
-import logging
 import pickle
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from videos import decode_all, encode, frames_of
 
-from r3d_jax.data.builder import usual_warnings_off
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
@@ -109,12 +107,3 @@ logging.getLogger("absl").warning("something else")
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == "WARNING:absl:something else\n"
-
-
-def test_other_warnings_are_not_kept_back(caplog):
-    with usual_warnings_off():
-        logging.getLogger("absl").warning("Variant folder %s has no %s", "some", "dataset_info.json")
-        logging.getLogger("absl").warning("Using custom data configuration: %s", "some")
-        logging.getLogger("absl").warning("something %s", "else")
-    logging.getLogger("absl").warning("Using custom data configuration: %s", "after")
-    assert caplog.messages == ["something else", "Using custom data configuration: after"]

@@ -86,7 +86,7 @@ def test_a_prepared_data_set_is_read_back_and_a_changed_source_noticed(source, b
     for column in first.index:
         np.testing.assert_array_equal(first.index[column], again.index[column])
     write_tree(source, ["Archery/v_Archery_g09_c01.avi"])
-    with pytest.raises(InputError, match=r"have changed since .* remove that folder"):
+    with pytest.raises(InputError, match=r"changed since .*new: UCF-101/Archery/v_Archery_g09_c01.avi.; set `renew`"):
         builder(source=str(source)).load()
 
 

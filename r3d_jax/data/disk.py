@@ -1,0 +1,108 @@
+"""The folder that a data set is prepared in: one process at a time, room for it, and nothing left behind."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from r3d_jax.errors import InputError
+from r3d_jax.files import locked
+
+RENEWED = "renewed"  # folder beside a prepared data set, which is to take its place
+UNFINISHED = "incomplete."  # with which the names of TFDS's own folders begin until they are whole
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def shortage(path: Path, needed: int, what: str) -> str:
+    """In what a disk is too small; empty: it is not.
+
+    Args:
+      path: a folder on the disk.
+      needed: bytes.
+      what: for which they are needed.
+    """
+    free = shutil.disk_usage(path).free
+    if needed <= free:
+        return ""
+    return f"{what} needs about {_size(needed)} in {path}, and {_size(free)} are free there"
+
+
+def check_free(path: Path, needed: int, what: str) -> None:
+    """Refuses to begin what a disk has no room for.
+
+    Args:
+      path: a folder on the disk.
+      needed: bytes.
+      what: for which they are needed.
+
+    Raises:
+      InputError: fewer bytes are free.
+    """
+    if lacking := shortage(path, needed, what):
+        raise InputError(f"{lacking}; make room, or name another `data_dir`")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """The right to prepare `folder` in the `with` block, once no other process does; it begins with a clean place.
+
+    The operating system takes the right back however a process ends, so that what lies about unfinished beside
+    `folder` is nobody's: it is removed, and told.
+
+    Raises:
+      InputError: the disk is full, or cannot be written to.
+    """
+    try:
+        with locked(folder.parent / ".lock", waiting=f"Another process prepares {folder}; waiting for it"):
+            _clear(folder)
+            yield
+    except (OSError, RuntimeError) as error:
+        if refusal := _refusal(error, folder.parent):
+            raise InputError(refusal) from error
+        raise
+
+
+def swap(folder: Path) -> None:
+    """Puts the folder RENEWED in the place of `folder`, within `alone`; killed in between, `alone` ends it later.
+
+    Raises:
+      OSError: it cannot be renamed.
+    """
+    old = folder.with_name(f"{UNFINISHED}replaced")
+    folder.rename(old)
+    folder.with_name(RENEWED).rename(folder)
+    shutil.rmtree(old)
+
+
+def _clear(folder):
+    renewed = folder.with_name(RENEWED)
+    if renewed.exists() and not folder.exists():  # killed while the two were swapped
+        renewed.rename(folder)
+    left = [path for path in [renewed, *folder.parent.glob(f"{UNFINISHED}*")] if path.exists()]
+    for path in left:
+        shutil.rmtree(path)
+    if left:
+        print(f"Removed {', '.join(path.name for path in left)} in {folder.parent}, left by a process that ended early")
+
+
+def _refusal(error, folder):
+    """What an error says in truth; empty: neither that the disk is full nor that it is not to be written to."""
+    reasons = []
+    while error:  # TFDS raises errors of its own, which do not carry the number
+        reasons.append(error)
+        error = error.__cause__ or error.__context__
+    numbers = {getattr(each, "errno", None) for each in reasons}
+    if numbers & FULL or any("No space left" in str(each) for each in reasons):
+        return (
+            f"the disk is full: {_size(shutil.disk_usage(folder).free)} are free in {folder}, where the videos are "
+            "prepared; what was begun is removed; make room, or name another `data_dir`"
+        )
+    if numbers & NOT_OURS:
+        return f"{folder} cannot be written to ({reasons[-1]}); name another `data_dir`, or change its rights"
+    return ""
+
+
+def _size(count):
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
