@@ -16,8 +16,8 @@ def csv_row(cells: Iterable[object]) -> str:
     ("CSV injection"), unless it is a number: spreadsheets would compute it, and formulas can run programs.
     """
     file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow([_plain(cell) for cell in cells])
-    return file.getvalue()
+    csv.writer(file, lineterminator="\r\n").writerow([_plain(cell) for cell in cells])  # it quotes what is in these
+    return file.getvalue().removesuffix("\r\n")
 
 
 def _plain(cell):

@@ -1,6 +1,7 @@
 """The folder that a data set is prepared in: one process at a time, room for it, and nothing left behind."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,11 +91,11 @@ def _clear(folder):
 def _refusal(error, folder):
     """What an error says in truth; empty: neither that the disk is full nor that it is not to be written to."""
     reasons = []
-    while error:  # TFDS raises errors of its own, which do not carry the number
+    while error:  # TFDS raises errors of its own, and ArrayRecord a RuntimeError, which do not carry the number
         reasons.append(error)
         error = error.__cause__ or error.__context__
     numbers = {getattr(each, "errno", None) for each in reasons}
-    if numbers & FULL or any("No space left" in str(each) for each in reasons):
+    if numbers & FULL or any(os.strerror(number) in str(each) for number in FULL for each in reasons):
         return (
             f"the disk is full: {_size(shutil.disk_usage(folder).free)} are free in {folder}, where the videos are "
             "prepared; what was begun is removed; make room, or name another `data_dir`"
