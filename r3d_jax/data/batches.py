@@ -236,10 +236,7 @@ def _checked_rows(videos, split, fold, clip, batch_size, shard):
 
 
 def _without_a_name(batch):
-    """The batch, whose shared memory no other process can open any more, and which ends with the last user of it.
-
-    JAX may use a batch until Python ends, too late for grain to give its memory back.
-    """
+    """The batch; its shared memory ends with its last user, JAX, which may be too late for grain to see to it."""
     for array in batch.values():
         if isinstance(array, grain.multiprocessing.SharedMemoryArray):
             array.shm.unlink()

@@ -100,8 +100,9 @@ def _refusal(error, folder):
             f"the disk is full: {_size(shutil.disk_usage(folder).free)} are free in {folder}, where the videos are "
             "prepared; what was begun is removed; make room, or name another `data_dir`"
         )
-    if numbers & NOT_OURS:
-        return f"{folder} cannot be written to ({reasons[-1]}); name another `data_dir`, or change its rights"
+    for each in reasons:
+        if getattr(each, "errno", None) in NOT_OURS:
+            return f"{folder} cannot be written to ({each.strerror}); name another `data_dir`, or change its rights"
     return ""
 
 

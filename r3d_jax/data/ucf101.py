@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from r3d_jax.class_names import names_in
 from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.disk import check_free
 from r3d_jax.data.preparation import VideoFile, report_missing, variant_of
 from r3d_jax.data.unpack import REMEDIES, can_unpack_rar, unpack_rar, unpack_zip
 from r3d_jax.errors import InputError
@@ -68,8 +69,9 @@ class UCF101(VideoBuilder, skip_registration=True):
           OSError: the disk is full, or cannot be written to.
         """
         videos, splits = self._sources(dl_manager)
-        self._class_names = _read_classes(splits)
-        return _match(self._class_names, _read_folds(splits), videos)
+        classes = _read_classes(splits)
+        self._class_names = tuple(classes)
+        return _match(self._class_names, _read_folds(splits, classes), videos)
 
     def class_names(self) -> tuple[str, ...]:
         """The 101 names of classInd.txt, in its order; they are known once `video_files` has read the split files."""
@@ -108,6 +110,9 @@ class UCF101(VideoBuilder, skip_registration=True):
     def _unpack(self, archive, unpack, find, wanted, url):
         """Unpacks into the data set's own unfinished folder, which TFDS removes or renames; never into the source."""
         folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=self.data_dir))
+        check_free(
+            folder, 2 * archive.stat().st_size, f"unpacking and preparing {archive.name}"
+        )  # videos are packed as is
         print(f"Unpacking {archive}", flush=True)
         remedy = f"fetch it again from {url}, or unpack it yourself next to it; {_TRY}"
         try:
@@ -149,18 +154,17 @@ def _need_unrar():
 
 
 def _read_classes(splits):
-    """Class names in label order: `1 ApplyEyeMakeup` is label 0."""
+    """{class name: its number}, in label order: `1 ApplyEyeMakeup` is label 0."""
     rows = [line.split() for line in names_in((splits / "classInd.txt").read_text()) if line.strip()]
     try:
-        names = [name for _, name in sorted((int(number), name) for number, name in rows)]
+        return {name: number for number, name in sorted((int(number), name) for number, name in rows)}
     except ValueError as error:
         raise InputError(f"{splits / 'classInd.txt'} must have lines like `1 ApplyEyeMakeup`: {error}") from error
-    return tuple(names)
 
 
-def _read_folds(splits):
+def _read_folds(splits, classes):
     """{"class/file.avi" as listed: its membership in each of the three folds}."""
-    folds = {}
+    folds, numbers = {}, {name.lower(): number for name, number in classes.items()}
     for fold in FOLD_SIZES:
         for member in ("train", "test"):
             path = splits / f"{member}list{fold:02d}.txt"
@@ -169,7 +173,13 @@ def _read_folds(splits):
             for line in names_in(path.read_text()):
                 if not line.strip():
                     continue
-                name = line.split()[0]
+                name, *number = line.split()
+                action = name.partition("/")[0].lower()
+                if number and action in numbers and number != [str(numbers[action])]:
+                    raise InputError(
+                        f"{path} gives {name} the number {' '.join(number)}, but classInd.txt gives its class "
+                        f"{numbers[action]}; fetch the split files again from {SPLITS_URL}"
+                    )
                 members = folds.setdefault(name, ["none"] * len(FOLD_SIZES))
                 if members[fold - 1] not in ("none", member):
                     raise InputError(f"{name} is in both trainlist and testlist of fold {fold} in {splits}")

@@ -259,6 +259,10 @@ def test_split_files_that_contradict_themselves_are_refused(source, builder):
     (splits / "classInd.txt").write_text("Archery\n")
     with pytest.raises(InputError, match=r"classInd.txt must have lines like `1 ApplyEyeMakeup`"):
         builder(source=str(source)).load()
+    write_splits(splits)
+    (splits / "trainlist02.txt").write_text("Archery/v_Archery_g01_c01.avi 999\n")
+    with pytest.raises(InputError, match=r"trainlist02.txt gives Archery/.* number 999, but .* its class 1; fetch"):
+        builder(source=str(source)).load()
 
 
 def test_a_complete_tree_must_have_the_official_folds(source, builder, monkeypatch):
