@@ -79,11 +79,12 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
         tops = [name for name in summary if name.startswith(f"{level}_top")]
         listing = ", ".join(f"top-{name.partition('_top')[2]} {summary[name]:.2%}" for name in tops)
         parts.append(f"{level}-level {listing} of {summary[f'{level}s']:,} {level}s")
-    if summary["videos"] + summary["missing"] < num_videos:
+    drawn = summary["videos"] + summary["missing"] < num_videos
+    if drawn:
         parts[0] += f" (drawn from {num_videos:,})"
     if summary["missing"]:
         parts[0] += f" ({summary['missing']:,} missing)"
-    if summary["untested_classes"]:
+    if summary["untested_classes"] and not drawn:
         parts[0] += f" (no video of {summary['untested_classes']:,} classes)"
     return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"
 

@@ -55,7 +55,7 @@ def test_videos_that_cannot_be_read_are_replaced_in_training_and_missing_in_test
     assert printed.count("others of its class take its place") == 3
     assert re.search(r"\d+ clips of 3 videos that cannot be read were replaced:(\n  v_\S+: \S.*){3}", printed)
     assert printed.count("2 test videos cannot be read and are not counted:\n  v_") == 2  # after two and three epochs
-    assert "of 3 videos (drawn from 128) (2 missing) (no video of 5 classes); clip-level" in printed
+    assert "of 3 videos (drawn from 128) (2 missing); clip-level" in printed
     assert [row["missing"] for row in read(tmp_path / "run") if row["kind"] == "eval"] == [2, 2]
 
 
