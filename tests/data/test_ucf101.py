@@ -274,7 +274,7 @@ def test_a_complete_tree_must_have_the_official_folds(source, builder, monkeypat
 
 
 @pytest.mark.slow
-def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder, tmp_path):
+def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder, tmp_path, capsys):
     further = [f"Archery/v_Archery_g{i:02d}_c02.avi" for i in range(20)]
     write_tree(source, further, encode(frames_of(400)))
     with (source / "ucfTrainTestlist" / "trainlist01.txt").open("a") as file:
@@ -292,6 +292,8 @@ def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder,
     unfinished = builder(source=str(source))
     assert not unfinished.is_prepared()
     assert len(unfinished.load().records) == 32
+    assert not list(prepared.rglob("incomplete*"))
+    assert "Removed incomplete." in capsys.readouterr().out
 
 
 @pytest.mark.slow
