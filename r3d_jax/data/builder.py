@@ -84,6 +84,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           renew: whether what has changed since the preparation is prepared again; if not, it is refused.
         """
         self.max_broken, self.short_edge, self.key_every, self.renew = max_broken, short_edge, key_every, renew
+        self._needed = 0  # bytes, as far as is known yet
         self._stored: dict[str, Callable] = {}  # by the digest of a file: what an earlier preparation has made of it
         variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
         with usual_warnings_off():
@@ -141,7 +142,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return type(self)(**self._arguments).load()
 
     def _prepare(self):
-        with alone(Path(self.data_dir)):
+        with alone(Path(self.data_dir), lambda: self._needed):
             if not self.is_prepared():  # another process may have been faster
                 self._fill()
 
@@ -153,9 +154,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Prepares the data set once more beside the old one, of which it takes what files of the same bytes became."""
         folder = Path(self.data_dir)
         origin = sources.read_origin(folder / ORIGIN)
-        with alone(folder):
+        fresh = type(self)(**self._arguments)
+        with alone(folder, lambda: fresh._needed):
             records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
-            fresh = type(self)(**self._arguments)
             fresh._data_dir = str(folder.with_name(RENEWED))
             for row, digest in enumerate(origin.videos if origin else ()):
                 fresh._stored[digest] = partial(prepared_of, records, index, row)
@@ -188,7 +189,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         files = self.video_files(dl_manager)
         check_class_names(self.class_names(), self.source)
         sizes = [file.path.stat().st_size for file in files if file.path and file.path.exists()]
-        needs = Path(self.data_dir), int(OVERHEAD * sum(sizes)), f"preparing {len(files):,} videos"
+        self._needed = int(OVERHEAD * sum(sizes))
+        needs = Path(self.data_dir), self._needed, f"preparing {len(files):,} videos"
         if not self.short_edge:
             check_free(*needs)
         elif lacking := shortage(*needs):

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,11 +46,15 @@ def check_free(path: Path, needed: int, what: str) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, needed: Callable[[], int] = lambda: 0) -> Iterator[None]:
     """The right to prepare `folder` in the `with` block, once no other process does; it begins with a clean place.
 
     The operating system takes the right back however a process ends, so that what lies about unfinished beside
     `folder` is nobody's: it is removed, and told.
+
+    Args:
+      folder: that is to be prepared.
+      needed: tells, once the disk is full, about how many bytes all of it needs; 0: nobody knows.
 
     Raises:
       InputError: the disk is full, or cannot be written to.
@@ -60,7 +64,7 @@ def alone(folder: Path) -> Iterator[None]:
             _clear(folder)
             yield
     except (OSError, RuntimeError) as error:
-        if refusal := _refusal(error, folder.parent):
+        if refusal := _refusal(error, folder.parent, needed()):
             raise InputError(refusal) from error
         raise
 
@@ -88,7 +92,7 @@ def _clear(folder):
         print(f"Removed {', '.join(path.name for path in left)} in {folder.parent}, left by a process that ended early")
 
 
-def _refusal(error, folder):
+def _refusal(error, folder, needed):
     """What an error says in truth; empty: neither that the disk is full nor that it is not to be written to."""
     reasons = []
     while error:  # TFDS raises errors of its own, and ArrayRecord a RuntimeError, which do not carry the number
@@ -96,9 +100,10 @@ def _refusal(error, folder):
         error = error.__cause__ or error.__context__
     numbers = {getattr(each, "errno", None) for each in reasons}
     if numbers & FULL or any(os.strerror(number) in str(each) for number in FULL for each in reasons):
+        needs = f"about {_size(needed)} are needed, and " if needed else ""
         return (
-            f"the disk is full: {_size(shutil.disk_usage(folder).free)} are free in {folder}, where the videos are "
-            "prepared; what was begun is removed; make room, or name another `data_dir`"
+            f"the disk is full: {needs}{_size(shutil.disk_usage(folder).free)} are free in {folder}, where the videos "
+            "are prepared; what was begun is removed; make room, or name another `data_dir`"
         )
     for each in reasons:
         if getattr(each, "errno", None) in NOT_OURS:

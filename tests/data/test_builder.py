@@ -173,7 +173,10 @@ def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(LONG), before[1]))
     try:
-        with pytest.raises(InputError, match=r"^the disk is full: .*; what was begun is removed; make room, or name"):
+        with pytest.raises(
+            InputError,
+            match=r"^the disk is full: about 0.\d MiB are needed, and .*; what was begun is removed; make room",
+        ):
             VideoFolder(**where).load()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
