@@ -29,6 +29,7 @@ class DataConfig:
     max_broken: float = setting(0.01, "part of the videos that may fail to decode, in preparing and in training", low=0)
     reencode: int = setting(0, "short edge that videos are re-encoded at when they are prepared; 0: kept as is", low=0)
     key_every: int = setting(12, "frames from one key frame to the next in a re-encoded video", low=1)
+    renew: bool = setting(False, "prepare again what has changed since its preparation; without it, it is refused")
     workers: int = setting(2, "decoding threads; 0: the main one; batches are the same for any number", low=0)
     processes: int = setting(0, "that decode for training in place of the threads, which hold one lock", low=0)
 
@@ -150,9 +151,9 @@ class Config:
 
 
 # What may differ when a run is resumed: it changes neither the network nor any step already taken.
-FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.workers", "data.processes",
-        "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every", "eval.batch_size",
-        "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
+FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.renew", "data.workers",
+        "data.processes", "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every",
+        "eval.batch_size", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 # What goes beyond one setting's own range. `c` has the sections, and what `check` derives.
 RULES = (

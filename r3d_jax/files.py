@@ -65,10 +65,14 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: str = "") -> Iterator[None]:
     """Waits until no other process is in such a block for the same `path`, a file that is made and stays empty.
 
     Where the system has no such locks (Windows), nobody waits.
+
+    Args:
+      path: of the file.
+      waiting: is printed where another process is in its block.
 
     Raises:
       OSError: the folder cannot be made or written to.
@@ -76,6 +80,11 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    print(waiting, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed, however the process ends
         yield
 
@@ -143,6 +152,19 @@ def _is_at(path, file):
         return False
 
 
+def shortage(folder: Path, needed: int, what: str) -> str:
+    """In what the disk of `folder`, which need not be there yet, is too small; empty where it is not.
+
+    Args:
+      needed: bytes.
+      what: that needs them, as in "preparing 1,000 videos".
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if (free := shutil.disk_usage(there).free) >= needed:
+        return ""
+    return f"{what} needs about {mebibytes(needed)} in {folder}, and {mebibytes(free)} are free"
+
+
 def check_free(folder: Path, needed: int, what: str) -> None:
     """Refuses what would not fit on the disk of `folder`, which need not be there yet.
 
@@ -153,12 +175,8 @@ def check_free(folder: Path, needed: int, what: str) -> None:
     Raises:
       InputError: less than that is free.
     """
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if (free := shutil.disk_usage(there).free) < needed:
-        raise InputError(
-            f"{what} needs {mebibytes(needed)} in {folder}, and {mebibytes(free)} are free; make room, or name another "
-            "folder"
-        )
+    if lacking := shortage(folder, needed, what):
+        raise InputError(f"{lacking}; make room, or name another folder")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from r3d_jax.files import (
     mebibytes,
     occupied,
     refuse_existing,
+    shortage,
     told_when_full,
     whole,
     why_full,
@@ -197,7 +198,10 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
 
 def test_what_does_not_fit_is_refused(tmp_path):
     check_free(tmp_path / "not" / "there", 1, "a byte")
-    with pytest.raises(InputError, match=r"a book needs 1,\d+,.* MiB in .*, and .* MiB are free; make room, or na"):
+    assert shortage(tmp_path, 1, "a byte") == ""
+    with pytest.raises(
+        InputError, match=r"a book needs about 1,\d+,.* MiB in .*, and .* MiB are free; make room, or na"
+    ):
         check_free(tmp_path / "not" / "there", 2**80, "a book")
     assert mebibytes(3 * 2**19) == "1.5 MiB"
 

@@ -1,10 +1,9 @@
 """What is printed of predictions: a table to read, JSON lines, or CSV."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 
+from r3d_jax.csv_rows import csv_row
 from r3d_jax.inference.predict import Prediction, best
 
 TOP = 5
@@ -57,9 +56,9 @@ def _as_csv(predictions, class_names, count):
         cells = [cell for name, p in found for cell in (name, f"{p:.6f}")] or [""] * (2 * count)
         if not titled:
             titles = [f"{what}{i + 1}" for i in range(count) for what in ("class", "probability")]
-            yield _csv_line(["video", *each.where, *titles, "error"])
+            yield csv_row(["video", *each.where, *titles, "error"])
             titled = True
-        yield _csv_line([each.video, *each.where.values(), *cells, each.reason])
+        yield csv_row([each.video, *each.where.values(), *cells, each.reason])
 
 
 def _as_table(predictions, class_names, count, top, videos, columns):
@@ -86,9 +85,3 @@ def _where(prediction):
     if "start" not in prediction.where:
         return ""
     return f"  {prediction.where['start']:8.2f} to {prediction.where['end']:8.2f} s"
-
-
-def _csv_line(cells):
-    file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow(cells)
-    return file.getvalue()

@@ -196,7 +196,7 @@ def read_ahead(
         flags.FLAGS.mark_as_parsed()  # grain asks them for its own settings
     alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
-    return alone.mp_prefetch(options, worker_init_fn=_begin_process)
+    return alone.mp_prefetch(options, worker_init_fn=_begin_process).map(_without_a_name)
 
 
 def _clip_reader(clip, strides, augment):
@@ -233,6 +233,15 @@ def _checked_rows(videos, split, fold, clip, batch_size, shard):
     if batch_size < 1 or batch_size % shard[1]:
         raise InputError(f"`batch_size` (={batch_size}) must be at least 1, and divisible by {shard[1]} processes")
     return split_rows(videos, fold, split) if isinstance(split, str) else split
+
+
+def _without_a_name(batch):
+    """The batch; its shared memory ends with its last user, JAX, which may be too late for grain to see to it."""
+    for array in batch.values():
+        if isinstance(array, grain.multiprocessing.SharedMemoryArray):
+            array.shm.unlink()
+            array._unlink_on_del = False  # which grain would do when the last user is gone
+    return batch
 
 
 def _begin_process(*_):

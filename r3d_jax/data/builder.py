@@ -1,10 +1,9 @@
 """What every data set shares: the TFDS builder that stores each video once, and the index that is read back."""
 
-import logging
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,33 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.preparation import CUT_SHORT, prepare, report_left_out, report_short
-from r3d_jax.data.records import features_of
+from r3d_jax.class_names import check_class_names
+from r3d_jax.data import sources
+from r3d_jax.data.disk import RENEWED, alone, swap
+from r3d_jax.data.preparation import CUT_SHORT, VideoFile, prepare, report_left_out, report_short
+from r3d_jax.data.quiet import usual_warnings_off
+from r3d_jax.data.records import features_of, prepared_of
 from r3d_jax.errors import InputError
+from r3d_jax.files import check_free, shortage
 from r3d_jax.parallel import in_order
 from r3d_jax.video.reencode import describe
 
+ORIGIN = "origin.json"  # in a prepared folder: what it was prepared from
+OVERHEAD = 1.05  # of a record and its packet index, over the video's bytes
 MEASURED = 16  # re-encoded videos of which the effect is told
-# Warnings of TFDS about what is meant to be so: a variant without an entry in its registry, a folder not yet filled.
-USUAL = ("Using custom data configuration", "Variant folder %s has no ")
-
-
-class VideoFile(NamedTuple):
-    """One labelled video before it is prepared.
-
-    Attributes:
-      name: that stands for the video in messages and reports.
-      label: number of its class.
-      group: number of the recording that it was cut from; videos of one group must not be torn apart by a split.
-      folds: for each fold one of `records.MEMBERSHIP`.
-      read: returns the file's bytes.
-    """
-
-    name: str
-    label: int
-    group: int
-    folds: tuple[str, ...]
-    read: Callable[[], bytes]
 
 
 class VideoSet(NamedTuple):
@@ -57,7 +43,7 @@ class VideoSet(NamedTuple):
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders. A subclass gives `folds`, `class_names`, `video_files` and `fingerprint`.
+    """Base of the builders. A subclass gives `folds`, `class_names`, `video_files` and `source_files`.
 
     Every video is one record of the TFDS split `videos`, whatever the number of folds; what a fold holds is a
     column. The columns other than the bytes stand a second time in `metadata.json`, the index, so that choosing
@@ -76,6 +62,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return partial(type(self), **self._arguments), ()
 
     folds = 1
+    source: Path | None = None
 
     def __init__(
         self,
@@ -85,6 +72,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         max_broken: float = 0.01,
         short_edge: int = 0,
         key_every: int = 12,
+        renew: bool = False,
     ):
         """Nothing is read yet.
 
@@ -94,8 +82,11 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           max_broken: the share of videos, from 0 to 1, that may fail to decode and are left out then.
           short_edge: pixels of the short edge at which every video is re-encoded; 0: its bytes are kept.
           key_every: frames from one key frame to the next in a re-encoded video.
+          renew: whether what has changed since the preparation is prepared again; if not, it is refused.
         """
-        self.max_broken, self.short_edge, self.key_every = max_broken, short_edge, key_every
+        self.max_broken, self.short_edge, self.key_every, self.renew = max_broken, short_edge, key_every, renew
+        self._needed = 0  # bytes, as far as is known yet
+        self._stored: dict[str, Callable] = {}  # by the digest of a file: what an earlier preparation has made of it
         variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
         with usual_warnings_off():
             super().__init__(
@@ -116,38 +107,75 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
-    def fingerprint(self) -> int | None:
-        """A number that changes when what the data set is made from does; None where that is not at hand."""
+    def source_files(self) -> list[Path] | None:
+        """The files that the data set is made from; None where they are not at hand."""
         raise NotImplementedError
+
+    def fingerprint(self) -> int | None:
+        """A number that changes with the names and sizes of the source's files; None where they are not at hand."""
+        # The text that prepared data sets hold the checksum of: as long as it stays as it is, they stay valid.
+        files = self.source_files()
+        if files is None:
+            return None
+        return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files if path.exists()).encode())
 
     def load(self) -> VideoSet:
         """The data set, prepared first if it is not yet.
 
         Raises:
-          InputError: the videos cannot be found, or too many of them cannot be decoded, or they have changed since.
-          OSError: the data set cannot be read or written.
+          InputError: the videos cannot be found, or too many of them cannot be decoded; they have changed since; a
+            class cannot be called as it is; the disk has no room, or cannot be written to.
+          OSError: the data set cannot be read.
         """
         with usual_warnings_off():
             if not self.is_prepared():
                 self._prepare()
-            metadata = self.info.metadata
-            if self.fingerprint() not in (None, metadata["fingerprint"]):
-                raise InputError(
-                    f"the videos or split files have changed since {self.data_dir} was prepared from them; remove that "
-                    "folder to prepare them again"
-                )
-            index = {column: np.array(values) for column, values in metadata["index"].items()}
-            return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+            elif changes := self._changes():
+                if not self.renew:
+                    raise InputError(f"{changes}; set `renew` to prepare these again and keep the others")
+                print(f"{changes}; preparing these again", flush=True)
+                self._renew()
+            else:
+                metadata = self.info.metadata
+                check_class_names(metadata["class_names"], self.data_dir)
+                index = {column: np.array(values) for column, values in metadata["index"].items()}
+                return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+        return type(self)(**self._arguments).load()
 
     def _prepare(self):
+        with alone(Path(self.data_dir), lambda: self._needed):
+            if not self.is_prepared():  # another process may have been faster
+                self._fill()
+
+    def _fill(self):
         tfds.disable_progress_bar()  # its bars count files twice; the one of `in_order` tells the truth
-        try:
-            self.download_and_prepare()
-        except OSError:  # another process that prepared the same was faster
-            if not Path(self.data_dir).is_dir():
-                raise
-        for folder in Path(self.data_dir).glob("unpacked-*"):
-            shutil.rmtree(folder)
+        self.download_and_prepare()
+
+    def _renew(self):
+        """Prepares the data set once more beside the old one, of which it takes what files of the same bytes became."""
+        folder = Path(self.data_dir)
+        origin = sources.read_origin(folder / ORIGIN)
+        fresh = type(self)(**self._arguments)
+        with alone(folder, lambda: fresh._needed):
+            records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
+            fresh._data_dir = str(folder.with_name(RENEWED))
+            for row, digest in enumerate(origin.videos if origin else ()):
+                fresh._stored[digest] = partial(prepared_of, records, index, row)
+            fresh._fill()
+            swap(folder)
+
+    def _changes(self):
+        """What is not as it was when the data set was prepared; empty: nothing, or nobody can tell."""
+        files = self.source_files()
+        if files is None:
+            if self.source:
+                print(f"{self.source} is gone; using what was prepared from it in {self.data_dir}", flush=True)
+            return ""
+        which = sources.changes(Path(self.data_dir) / ORIGIN, files, Path(self.source or ""))
+        if not which and self.fingerprint() != self.info.metadata["fingerprint"]:
+            which = "a label, a split or a file's size"  # all that is known of the files of an earlier version
+        since = f"since {self.data_dir} was prepared from them"
+        return which and f"the videos or split files in {self.source} have changed {since} ({which})"
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -160,17 +188,27 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         files = self.video_files(dl_manager)
+        check_class_names(self.class_names(), self.source)
+        sizes = [file.path.stat().st_size for file in files if file.path and file.path.exists()]
+        self._needed = int(OVERHEAD * sum(sizes))
+        needs = Path(self.data_dir), self._needed, f"preparing {len(files):,} videos"
+        if not self.short_edge:
+            check_free(*needs)
+        elif lacking := shortage(*needs):
+            print(f"{lacking}: it may be too little, unless re-encoding makes the videos smaller", flush=True)
         return {"videos": self._generate_examples(files)}
 
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
-        index, left_out, effects, short = [], [], [], []
+        index, left_out, effects, short, videos, digests = [], [], [], [], [], {}
+        before = {path: path.stat() for path in self.source_files() or () if path.exists()}
         measured = set(np.linspace(0, len(files) - 1, MEASURED).astype(int).tolist())
 
         def read(i):
             how = {"short_edge": self.short_edge, "key_every": self.key_every, "measured": i in measured}
-            return prepare(files[i].read, **how)
+            return prepare(files[i].read, **how, stored=self._stored)
 
-        for file, found in zip(files, in_order(read, range(len(files)), label="Preparing videos")):
+        for file, (digest, found) in zip(files, in_order(read, range(len(files)), label="Preparing videos")):
+            digests[file.path] = digest
             if isinstance(found, str):
                 left_out.append((file.name, found))
                 continue
@@ -183,6 +221,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
             key = len(index) * (2**128 // len(files))
             index.append(columns)
+            videos.append(digest)
             yield key, {**columns, **packet_index._asdict(), "video": data}
         if effects:
             print(describe(effects), flush=True)
@@ -194,24 +233,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             left_out=left_out,
             fingerprint=self.fingerprint(),
         )
+        sources.write_origin(Path(self.data_dir) / ORIGIN, sources.Origin(sources.stamps_of(before, digests), videos))
+        for folder in Path(self.data_dir).glob("unpacked-*"):
+            shutil.rmtree(folder)
 
     def _log_download_bytes(self):
-        print(f"Preparing {self.name} in {self.data_path}", flush=True)
+        print(f"Preparing {self.name} in {self.data_dir}", flush=True)
 
     def _log_download_done(self):
         """TFDS's own lines speak of downloads and unknown sizes."""
-
-
-@contextmanager
-def usual_warnings_off() -> Iterator[None]:
-    """Keeps to itself, in its `with` block, what TFDS warns of whenever a `VideoBuilder` is made and prepared."""
-    logger = logging.getLogger("absl")
-
-    def unusual(record):
-        return not str(record.msg).startswith(USUAL)
-
-    logger.addFilter(unusual)
-    try:
-        yield
-    finally:
-        logger.removeFilter(unusual)

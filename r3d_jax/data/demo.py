@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, UInt8
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
+from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.preparation import VideoFile
 from r3d_jax.files import whole
 
 PLACES = 8
@@ -65,9 +66,9 @@ class Demo(VideoBuilder, skip_registration=True):
         self.groups, self.videos_per_group, self.seed = groups, videos_per_group, seed
         super().__init__(data_dir=data_dir, variant=f"{groups}x{videos_per_group}-seed{seed}")
 
-    def fingerprint(self) -> int:
-        """Always 0, since the videos are drawn from nothing on disk that could change."""
-        return 0
+    def source_files(self) -> list[Path]:
+        """No files: the videos are drawn from nothing on disk that could change."""
+        return []
 
     def class_names(self) -> tuple[str, ...]:
         """The eight classes by gait and way, as in `walk_left`."""

@@ -2,14 +2,14 @@
 
 import os
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
-from r3d_jax.data.preparation import report_missing, variant_of
+from r3d_jax.class_names import names_in
+from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.preparation import VideoFile, report_missing, variant_of
 from r3d_jax.errors import InputError
 
 HOME = "https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/"
@@ -34,7 +34,7 @@ class HMDB51(VideoBuilder, skip_registration=True):
           source: folder that holds `<class>/*.avi`, itself or in `hmdb51_org`.
           splits: folder of `<class>_test_split1.txt` and so on, relative to `source` or not; empty: found in `source`.
           data_dir: folder that prepared data sets are kept in.
-          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+          preparing: `max_broken`, `short_edge`, `key_every` and `renew`, as `VideoBuilder` takes them.
 
         Raises:
           InputError: `source` is empty.
@@ -44,16 +44,15 @@ class HMDB51(VideoBuilder, skip_registration=True):
         self.source, self.splits = Path(source).expanduser().resolve(), os.path.expanduser(splits)
         super().__init__(data_dir=data_dir, variant=variant_of(self.source, self.splits), **preparing)
 
-    def fingerprint(self) -> int | None:
-        """A number that changes whenever a video or a split file does; None where the source is gone.
+    def source_files(self) -> list[Path] | None:
+        """The videos and split files of the source; None where it is gone.
 
         Raises:
           InputError: the source holds no videos or no split files.
         """
         if not self.source.is_dir():
             return None
-        files = sorted(self._tree().values()) + sorted(self._splits_folder().glob("*_test_split?.txt"))
-        return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files).encode())
+        return sorted(self._tree().values()) + sorted(self._splits_folder().glob("*_test_split?.txt"))
 
     def class_names(self) -> tuple[str, ...]:
         """The classes that the split files are called after, in alphabetical order.
@@ -71,7 +70,7 @@ class HMDB51(VideoBuilder, skip_registration=True):
         """
         folds: dict[str, list[str]] = {}
         for (action, fold), path in self._split_files().items():
-            for line in filter(str.strip, path.read_text().splitlines()):
+            for line in filter(str.strip, names_in(path.read_text())):
                 file, _, number = line.strip().rpartition(" ")
                 if number not in MEMBERSHIP or not file:
                     raise InputError(f"{path} must have lines like `NAME.avi 1`, ending in 0, 1 or 2, not {line!r}")
@@ -81,7 +80,7 @@ class HMDB51(VideoBuilder, skip_registration=True):
         found = {name: members for name, members in sorted(folds.items()) if name in tree}
         report_missing(len(folds) - len(found), len(folds), "split files", self.source)
         return [
-            VideoFile(name, classes.index(name.partition("/")[0]), 0, tuple(members), tree[name].read_bytes)
+            VideoFile(name, classes.index(name.partition("/")[0]), 0, tuple(members), tree[name].read_bytes, tree[name])
             for name, members in found.items()
         ]
 

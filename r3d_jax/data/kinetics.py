@@ -2,14 +2,13 @@
 
 import csv
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
-from r3d_jax.data.preparation import report_missing, variant_of
+from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.preparation import VideoFile, report_missing, variant_of
 from r3d_jax.errors import InputError
 
 COLUMNS = {"label", "youtube_id", "time_start", "time_end"}
@@ -31,7 +30,7 @@ class Kinetics(VideoBuilder, skip_registration=True):
           splits: folder of the annotations `train.csv` and `val.csv` (or `validate.csv`), relative to `source` or not;
             empty: `source`. Their columns: label, youtube_id, time_start, time_end.
           data_dir: folder that prepared data sets are kept in.
-          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+          preparing: `max_broken`, `short_edge`, `key_every` and `renew`, as `VideoBuilder` takes them.
 
         Raises:
           InputError: `source` is empty.
@@ -41,16 +40,15 @@ class Kinetics(VideoBuilder, skip_registration=True):
         self.source, self.splits = Path(source).expanduser().resolve(), os.path.expanduser(splits)
         super().__init__(data_dir=data_dir, variant=variant_of(self.source, self.splits), **preparing)
 
-    def fingerprint(self) -> int | None:
-        """A number that changes whenever a clip or an annotation file does; None where the source is gone.
+    def source_files(self) -> list[Path] | None:
+        """The clips and annotation files of the source; None where it is gone.
 
         Raises:
           InputError: there are no annotations.
         """
         if not self.source.is_dir():
             return None
-        files = sorted([*self._clips().values(), *self._annotations()])
-        return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files).encode())
+        return sorted([*self._clips().values(), *self._annotations()])
 
     def class_names(self) -> tuple[str, ...]:
         """The labels that the annotations give, in alphabetical order.
@@ -72,7 +70,7 @@ class Kinetics(VideoBuilder, skip_registration=True):
         for names, label, member in rows:
             path = next((clips[name] for name in names if name in clips), None)
             if path:
-                files.append(VideoFile(path.name, labels[label], 0, (member,), path.read_bytes))
+                files.append(VideoFile(path.name, labels[label], 0, (member,), path.read_bytes, path))
         report_missing(len(rows) - len(files), len(rows), "annotations", self.source)
         return files
 

@@ -2,9 +2,11 @@
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from r3d_jax.data.sources import digest_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.decode import PacketIndex
 from r3d_jax.video.probe import VideoInfo, probe
@@ -12,10 +14,38 @@ from r3d_jax.video.reencode import Effect, effect, reencode
 
 CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
 
+
+class VideoFile(NamedTuple):
+    """One labelled video before it is prepared.
+
+    Attributes:
+      name: that stands for the video in messages and reports.
+      label: number of its class.
+      group: number of the recording that it was cut from; videos of one group must not be torn apart by a split.
+      folds: for each fold one of `records.MEMBERSHIP`.
+      read: returns the file's bytes.
+      path: of the file; None where there is none.
+    """
+
+    name: str
+    label: int
+    group: int
+    folds: tuple[str, ...]
+    read: Callable[[], bytes]
+    path: Path | None = None
+
+
 Prepared = tuple[bytes, VideoInfo, PacketIndex, Effect | None]
 
 
-def prepare(read: Callable[[], bytes], *, short_edge: int, key_every: int, measured: bool) -> Prepared | str:
+def prepare(
+    read: Callable[[], bytes],
+    *,
+    short_edge: int,
+    key_every: int,
+    measured: bool,
+    stored: Mapping[str, Callable[[], Prepared]] = {},
+) -> tuple[str, Prepared | str]:
     """What is stored of one video, or the reason why it cannot be decoded; no error of its file is raised.
 
     Args:
@@ -23,12 +53,23 @@ def prepare(read: Callable[[], bytes], *, short_edge: int, key_every: int, measu
       short_edge: in pixels, that the video is re-encoded at; 0: its bytes are kept.
       key_every: frames from one key frame to the next in a re-encoded video.
       measured: whether the effect of re-encoding is measured, which takes longer.
+      stored: by the digests of files, what gives their content as it has been prepared before.
 
     Returns:
-      (bytes, VideoInfo, PacketIndex, Effect or None).
+      The digest of the file's bytes (empty: it cannot be read), and (bytes, VideoInfo, PacketIndex, Effect or None) or
+      the reason.
     """
     try:
         data = read()
+    except (ValueError, OSError) as error:
+        return "", str(error)
+    digest = digest_of(data)
+    earlier = stored.get(digest)
+    return digest, earlier() if earlier else _prepare(data, short_edge, key_every, measured)
+
+
+def _prepare(data, short_edge, key_every, measured):
+    try:
         info, packet_index = probe(data)
         if not short_edge:
             return data, info, packet_index, None

@@ -1,11 +1,13 @@
 """What is stored of a prepared video: the fields of its record, and how its packet index is read back from them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from r3d_jax.video.decode import PacketIndex
+from r3d_jax.video.probe import VideoInfo
 
 MEMBERSHIP = ("none", "train", "test")  # of a video in a fold
 
@@ -42,6 +44,25 @@ def features_of(folds: int) -> tfds.features.FeaturesDict:
     }
     features |= {f"fold{fold}": tfds.features.ClassLabel(names=MEMBERSHIP) for fold in range(1, folds + 1)}
     return tfds.features.FeaturesDict(features)
+
+
+def prepared_of(
+    records: Sequence[dict[str, Any]], index: dict[str, Sequence], row: int
+) -> tuple[bytes, VideoInfo, PacketIndex, None]:
+    """Reads back what a video was made into when it was prepared, as `preparation.prepare` gives it.
+
+    Args:
+      records: of the prepared data set.
+      index: its columns.
+      row: of the video.
+
+    Raises:
+      OSError: the disk fails.
+      RuntimeError: the record is damaged.
+    """
+    record = records[row]
+    info = VideoInfo(*(index[field][row] for field in VideoInfo._fields))
+    return record["video"], info, packet_index_of(record), None
 
 
 def packet_index_of(record: dict[str, Any]) -> PacketIndex:

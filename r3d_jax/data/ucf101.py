@@ -3,17 +3,18 @@
 import os
 import re
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import requests
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
-from r3d_jax.data.preparation import report_missing, variant_of
+from r3d_jax.class_names import names_in
+from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.preparation import VideoFile, report_missing, variant_of
 from r3d_jax.data.unpack import REMEDIES, can_unpack_rar, unpack_rar, unpack_zip
 from r3d_jax.errors import InputError
+from r3d_jax.files import check_free
 
 VIDEOS_URL = "https://www.crcv.ucf.edu/datasets/human-actions/ucf101/UCF101.rar"
 SPLITS_URL = "https://www.crcv.ucf.edu/wp-content/uploads/2019/03/UCF101TrainTestSplits-RecognitionTask.zip"
@@ -44,21 +45,21 @@ class UCF101(VideoBuilder, skip_registration=True):
             everything is downloaded.
           splits: folder of the split files, relative to `source` or not; empty: found in `source`, unpacked or zipped.
           data_dir: folder that prepared data sets are kept in.
-          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+          preparing: `max_broken`, `short_edge`, `key_every` and `renew`, as `VideoBuilder` takes them.
         """
         self.source = Path(source).expanduser().resolve() if source else None
         self.splits = os.path.expanduser(splits)
         variant = variant_of(self.source, self.splits) if self.source else "download"
         super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
-    def fingerprint(self) -> int | None:
-        """A number that changes whenever a video or a split file of the source does; None where the source is gone."""
+    def source_files(self) -> list[Path] | None:
+        """The videos and split files of the source, or the archives of what is not unpacked; None where it is gone."""
         if not self.source or not self.source.is_dir():
             return None
         root, splits = _video_root(self.source), _splits_folder(self.source, self.splits)
         files = sorted(root.glob("*/*.avi")) if root else [self.source / VIDEOS_ARCHIVE]
         files += sorted(splits.glob("*.txt")) if splits else [self.source / SPLITS_ARCHIVE]
-        return zlib.crc32("\n".join(f"{p.name} {p.stat().st_size}" for p in files if p.exists()).encode())
+        return files
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
         """Every video of the tree that the split files name.
@@ -68,8 +69,9 @@ class UCF101(VideoBuilder, skip_registration=True):
           OSError: the disk is full, or cannot be written to.
         """
         videos, splits = self._sources(dl_manager)
-        self._class_names = _read_classes(splits)
-        return _match(self._class_names, _read_folds(splits), videos)
+        classes = _read_classes(splits)
+        self._class_names = tuple(classes)
+        return _match(self._class_names, _read_folds(splits, classes), videos)
 
     def class_names(self) -> tuple[str, ...]:
         """The 101 names of classInd.txt, in its order; they are known once `video_files` has read the split files."""
@@ -108,6 +110,8 @@ class UCF101(VideoBuilder, skip_registration=True):
     def _unpack(self, archive, unpack, find, wanted, url):
         """Unpacks into the data set's own unfinished folder, which TFDS removes or renames; never into the source."""
         folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=self.data_dir))
+        # Videos are packed as they are.
+        check_free(folder, 2 * archive.stat().st_size, f"unpacking and preparing {archive.name}")
         print(f"Unpacking {archive}", flush=True)
         remedy = f"fetch it again from {url}, or unpack it yourself next to it; {_TRY}"
         try:
@@ -149,27 +153,32 @@ def _need_unrar():
 
 
 def _read_classes(splits):
-    """Class names in label order: `1 ApplyEyeMakeup` is label 0."""
-    rows = [line.split() for line in (splits / "classInd.txt").read_text().splitlines() if line.strip()]
+    """{class name: its number}, in label order: `1 ApplyEyeMakeup` is label 0."""
+    rows = [line.split() for line in names_in((splits / "classInd.txt").read_text()) if line.strip()]
     try:
-        names = [name for _, name in sorted((int(number), name) for number, name in rows)]
+        return {name: number for number, name in sorted((int(number), name) for number, name in rows)}
     except ValueError as error:
         raise InputError(f"{splits / 'classInd.txt'} must have lines like `1 ApplyEyeMakeup`: {error}") from error
-    return tuple(names)
 
 
-def _read_folds(splits):
+def _read_folds(splits, classes):
     """{"class/file.avi" as listed: its membership in each of the three folds}."""
-    folds = {}
+    folds, numbers = {}, {name.lower(): number for name, number in classes.items()}
     for fold in FOLD_SIZES:
         for member in ("train", "test"):
             path = splits / f"{member}list{fold:02d}.txt"
             if not path.exists():
                 raise InputError(f"no {path.name} in {splits}; fetch the split files again from {SPLITS_URL}; {_TRY}")
-            for line in path.read_text().splitlines():
+            for line in names_in(path.read_text()):
                 if not line.strip():
                     continue
-                name = line.split()[0]
+                name, *number = line.split()
+                action = name.partition("/")[0].lower()
+                if number and action in numbers and number != [str(numbers[action])]:
+                    raise InputError(
+                        f"{path} gives {name} the number {' '.join(number)}, but classInd.txt gives its class "
+                        f"{numbers[action]}; fetch the split files again from {SPLITS_URL}"
+                    )
                 members = folds.setdefault(name, ["none"] * len(FOLD_SIZES))
                 if members[fold - 1] not in ("none", member):
                     raise InputError(f"{name} is in both trainlist and testlist of fold {fold} in {splits}")
@@ -191,7 +200,7 @@ def _match(class_names, folds, root):
             raise InputError(f"{name} is in a split file, but {action} is not in classInd.txt")
         group = re.search(r"_g(\d+)_", file)
         label = labels[action.lower()]
-        files.append(VideoFile(file, label, int(group[1]) if group else 0, tuple(members), path.read_bytes))
+        files.append(VideoFile(file, label, int(group[1]) if group else 0, tuple(members), path.read_bytes, path))
     report_missing(len(folds) - len(files), len(folds), "split files", root)
     if tree:
         print(f"{len(tree)} of the videos in {root} are in no split file and are left out", flush=True)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from r3d_jax.data.builder import VideoBuilder, VideoFile
-from r3d_jax.data.preparation import variant_of
+from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.preparation import VideoFile, variant_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.folder import SUFFIXES
 
@@ -60,7 +60,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
           group: regular expression; videos in whose `class/file` (in a table: path) it finds the same are held out
             together or not at all.
           seed: of the draw of what is held out.
-          preparing: `max_broken`, `short_edge` and `key_every`, as `VideoBuilder` takes them.
+          preparing: `max_broken`, `short_edge`, `key_every` and `renew`, as `VideoBuilder` takes them.
 
         Raises:
           InputError: `source` is empty, or `group` is no regular expression.
@@ -71,6 +71,14 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         self.share, self.seed, self.group = test_share, seed, _compiled(group)
         variant = variant_of(self.source, test_share, group, seed)
         super().__init__(data_dir=data_dir, variant=variant, **preparing)
+
+    def source_files(self) -> list[Path] | None:
+        """The videos of the source; None where it is gone.
+
+        Raises:
+          InputError: the source holds no videos, or is a table that cannot be understood.
+        """
+        return [row.path for row in self._rows()] if self.source.exists() else None
 
     def fingerprint(self) -> int | None:
         """A number that changes whenever a video, its label or its split does; None where the source is gone.
@@ -111,7 +119,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
             splits = hold_out(groups, [row.label for row in rows], self.share, self.seed)
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         return [
-            VideoFile(row.name, classes.index(row.label), numbers[group], (split,), row.path.read_bytes)
+            VideoFile(row.name, classes.index(row.label), numbers[group], (split,), row.path.read_bytes, row.path)
             for row, group, split in zip(rows, groups, splits)
         ]
 

@@ -1,12 +1,11 @@
 """A network's logits on every test video, and the table of its predictions."""
 
-import csv
-import io
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from r3d_jax.csv_rows import csv_row
 from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.data.reading import reason_of_row
 from r3d_jax.errors import InputError
@@ -93,16 +92,14 @@ def predictions_csv(
       label_of: classes of all videos in the data set's index.
     """
     count = min(TOP, len(class_names))
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     titles = [f"{what}{i + 1}" for i in range(count) for what in ("class", "probability")]
-    writer.writerow(["video", "label", "rank_of_label", "probability_of_label", *titles, "missing"])
+    rows = [["video", "label", "rank_of_label", "probability_of_label", *titles, "missing"]]
     ranks = rank_of(tested.logits, tested.labels)
     best = np.argsort(-tested.logits, axis=1, kind="stable")[:, :count]
     for i, row in enumerate(tested.rows):
         label, its = tested.labels[i], tested.probabilities[i]
         cells = [cell for j in best[i] for cell in (class_names[j], f"{its[j]:.6f}")]
-        writer.writerow([names[row], class_names[label], ranks[i], f"{its[label]:.6f}", *cells, ""])
+        rows.append([str(names[row]), class_names[label], ranks[i], f"{its[label]:.6f}", *cells, ""])
     for row, why in sorted(tested.missing.items()):
-        writer.writerow([names[row], class_names[label_of[row]], *[""] * (2 + 2 * count), why])
-    return file.getvalue()
+        rows.append([str(names[row]), class_names[label_of[row]], *[""] * (2 + 2 * count), why])
+    return "".join(f"{csv_row(cells)}\n" for cells in rows)

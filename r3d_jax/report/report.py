@@ -63,11 +63,13 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     tested = collect(network, batches, workers=config.data.workers, **eval_options(config))
     numbers = _numbers(tested, network)
     table = predictions_csv(tested, network.class_names, videos.index["name"], videos.index["label"])
+    untested = [name for label, name in enumerate(network.class_names) if label not in tested.labels]
+    notes += [sections.untested_classes(untested)] if untested else []
     page = _page(config, f"{workdir.resolve().name} on {config.data.name}", network, videos, tested, numbers, notes)
     write_text(workdir / "predictions.csv", table)
     write_text(workdir / "report.html", page)
     count, clips = tested.of_clips.shape[:2]
-    say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing))))
+    say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing), untested)))
     say(f"{workdir / 'report.html'}: {len(page) / 2**20:.1f} MiB; every prediction: {workdir / 'predictions.csv'}")
     return 0
 

@@ -1,9 +1,11 @@
 """The report's parts: what was tested on what, the numbers that matter, what is missing, how it was counted."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from r3d_jax.config import Config
+from r3d_jax.data.sources import some
 from r3d_jax.models.cost import parameters
 from r3d_jax.report.page import interval, paragraphs, percent, tile
 from r3d_jax.report.statistics import SUBSETS, ClassResult, Proportion
@@ -12,13 +14,14 @@ from r3d_jax.weights.trained import TrainedNetwork
 LEVELS = (("video", 1), ("video", 5), ("clip", 1), ("clip", 5))
 
 
-def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> list[str]:
+def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int, untested: Sequence[str] = ()) -> list[str]:
     """The numbers of a test as lines for a terminal: accuracies with their intervals, the loss, what is missing.
 
     Args:
       numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out), `loss` and
         `calibration_error`.
       videos, clips, missing: how many were tested, and how many videos could not be read.
+      untested: the classes of which no video was tested.
     """
     found = []
     for level, k in LEVELS:
@@ -30,6 +33,8 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int) -> lis
     found.append(f"loss {numbers['loss']:.4f}, expected calibration error {numbers['calibration_error']:.2%}")
     if missing:
         found.append(f"{missing:,} test videos cannot be read and are not counted; predictions.csv names them")
+    if untested:
+        found.append(untested_classes(untested))
     return found
 
 
@@ -51,6 +56,11 @@ def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
     found.append(tile("loss", f"{numbers['loss']:.4f}", "cross-entropy of the videos"))
     found.append(tile("calibration error", percent(numbers["calibration_error"], 2), "expected, of the videos"))
     return "".join(found)
+
+
+def untested_classes(names: Sequence[str]) -> str:
+    """What the accuracies do not say: how many classes had no video that was tested, and which; empty: none."""
+    return f"no video of {len(names):,} classes was tested ({some(names)}): no accuracy speaks of them" if names else ""
 
 
 def notes(lines: list[str]) -> str:

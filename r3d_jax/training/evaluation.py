@@ -46,23 +46,26 @@ def evaluate(
 
     Returns:
       `video_top1`, `clip_top1` and so on, from 0 to 1; `videos` and `clips`, how many were counted; `loss`, the mean
-      cross-entropy of the videos; `missing`. None where `stop` came true.
+      cross-entropy of the videos; `missing`; `untested_classes`, how many have no video that was counted. None where
+      `stop` came true.
 
     Raises:
       InputError: no video can be read.
     """
-    devices, missing = devices or jax.devices(), {}
+    devices, missing, seen = devices or jax.devices(), {}, {}
     static = {"model": model, "topk": topk, "views_at_once": views_at_once, "dtype": dtype}
-    totals = _totals(replicate(variables, devices), batches, devices, workers, stop, missing, static)
+    totals = _totals(replicate(variables, devices), batches, devices, workers, stop, missing, seen, static)
     if totals["stop"]:
         return None
-    missing = gather(missing)
+    missing, seen = gather(missing), gather(seen)
     if missing:
         listing = "".join(f"\n  {batches.names[row]}: {why}" for row, why in missing.items())
         say(f"{len(missing)} test videos cannot be read and are not counted:{listing}")
     if not totals["videos"]:
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
-    return summarise(totals, model.heads[0].num_classes, topk) | {"missing": len(missing)}
+    classes = model.heads[0].num_classes
+    untold = {"missing": len(missing), "untested_classes": classes - len(seen)}
+    return summarise(totals, classes, topk) | untold
 
 
 def describe(summary: dict[str, int | float], num_videos: int) -> str:
@@ -76,20 +79,27 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
         tops = [name for name in summary if name.startswith(f"{level}_top")]
         listing = ", ".join(f"top-{name.partition('_top')[2]} {summary[name]:.2%}" for name in tops)
         parts.append(f"{level}-level {listing} of {summary[f'{level}s']:,} {level}s")
-    if summary["videos"] + summary["missing"] < num_videos:
+    drawn = summary["videos"] + summary["missing"] < num_videos
+    if drawn:
         parts[0] += f" (drawn from {num_videos:,})"
     if summary["missing"]:
         parts[0] += f" ({summary['missing']:,} missing)"
+    if summary["untested_classes"] and not drawn:
+        parts[0] += f" (no video of {summary['untested_classes']:,} classes)"
     return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"
 
 
-def _totals(variables, batches, devices, workers, stop, missing, static):
-    """Counts summed over all batches, or until `stop`; why videos are `missing` is added to it by their rows."""
+def _totals(variables, batches, devices, workers, stop, missing, seen, static):
+    """Counts summed over all batches, or until `stop`.
+
+    Why videos are `missing` is added to it by their rows, and to `seen` the labels of the others.
+    """
     totals, late, steps = {"stop": 0}, None, {}
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
             reasons = map(reason_of_row, batch["missing"])
             missing |= {row: why for row, why in zip(batch["row"].tolist(), reasons) if why}
+            seen |= dict.fromkeys(batch["label"][batch["valid"]].tolist(), "")
             batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
             shape = batch["clips"].shape
             if shape not in steps:

@@ -16,24 +16,26 @@ from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
+from r3d_jax.data.sampling import gaps
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import schedules
+from r3d_jax.training.logs import say
 from r3d_jax.training.optim import factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
 
 def load_videos(config: Config) -> VideoSet:
-    """The data set that the configuration names, prepared first if need be.
+    """The data set that the configuration names, prepared first if need be; classes without a video are told.
 
     Raises:
       InputError: the videos cannot be had or used, or are of one class.
     """
     data = config.data
     where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
-    where |= {"short_edge": data.reencode, "key_every": data.key_every}
+    where |= {"short_edge": data.reencode, "key_every": data.key_every, "renew": data.renew}
     if data.name == "demo":
         videos = Demo(data_dir=data.data_dir).load()
     elif data.name == "video_folder":
@@ -46,6 +48,8 @@ def load_videos(config: Config) -> VideoSet:
             f"all videos of {data.name} are of one class ({videos.class_names[0]}), and a network learns to tell "
             "classes apart; add videos of at least one other"
         )
+    for line in gaps(videos, data.fold):
+        say(line)
     return videos
 
 

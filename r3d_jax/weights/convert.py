@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from r3d_jax.class_names import check_class_names, names_in
 from r3d_jax.errors import InputError
 from r3d_jax.models.cost import parameters
 from r3d_jax.weights.converted import read_tensors, write
@@ -131,7 +132,8 @@ def _class_names(path, network):
     if not path.exists() and str(path) in LABELS:
         names = labels(str(path))
     else:
-        names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+        names = tuple(line.strip() for line in names_in(path.read_text(encoding="utf-8")) if line.strip())
+        check_class_names(names, path)
     if len(names) != count:
         raise InputError(f"{path} names {len(names)} classes, but the head has {count}; it needs one line for each")
     return names

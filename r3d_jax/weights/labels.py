@@ -2,6 +2,8 @@
 
 from importlib import resources
 
+from r3d_jax.class_names import names_in
+
 # Each is a text file beside this one. Kinetics: Kay et al., arXiv:1705.06950, and its successors; in alphabetical order
 # but for Kinetics-710, whose order is mmaction2's. Something-Something v2: Goyal et al., arXiv:1706.04261.
 LABELS = ("kinetics400", "kinetics600", "kinetics700", "kinetics710", "something_something_v2")
@@ -13,4 +15,4 @@ def labels(name: str) -> tuple[str, ...]:
     Args:
       name: one of LABELS.
     """
-    return tuple(resources.files("r3d_jax.weights").joinpath(f"{name}.txt").read_text().splitlines())
+    return names_in(resources.files("r3d_jax.weights").joinpath(f"{name}.txt").read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from r3d_jax import config as configs
+from r3d_jax.class_names import check_class_names
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables
@@ -84,6 +85,7 @@ def save(path: str | Path, model: Classifier, state: Any, class_names: Sequence[
     from r3d_jax.weights.checkpoint import Checkpoints  # Orbax takes a second to import
 
     run, class_names = Path(path).expanduser(), tuple(class_names)
+    check_class_names(class_names, "`class_names`")
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(f"`class_names` has {len(class_names)} names, but the head has {count} classes")
     check_clip(clip)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r3d_jax import config as configs
+from r3d_jax.class_names import names_in
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
@@ -78,7 +79,7 @@ def read_classes(run: Path) -> tuple[str, ...]:
     Raises:
       OSError: there are none.
     """
-    return tuple((run / CLASSES).read_text(encoding="utf-8").splitlines())
+    return names_in((run / CLASSES).read_text(encoding="utf-8"))
 
 
 def read_network(run: Path) -> Classifier:

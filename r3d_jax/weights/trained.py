@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r3d_jax.class_names import check_class_names
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.description import from_dict, to_dict
@@ -27,8 +28,13 @@ class TrainedNetwork(NamedTuple):
 
 
 def to_facts(network: TrainedNetwork) -> dict[str, Any]:
-    """What files tell of a network besides its variables, as JSON can carry it; `from_facts` reads it."""
+    """What files tell of a network besides its variables, as JSON can carry it; `from_facts` reads it.
+
+    Raises:
+      InputError: a class name that `check_class_names` refuses.
+    """
     clip = network.clip
+    check_class_names(network.class_names, "the network")
     return {
         "network": to_dict(network.model),
         "class_names": network.class_names,
@@ -50,16 +56,16 @@ def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classi
 
     Raises:
       KeyError, TypeError: a fact is missing or of another kind.
-      InputError: a network that this version does not know; not one name for each class; a number out of its range, or
-        numbers that do not go together. Nothing of the variables has been asked for then.
+      InputError: a network that this version does not know; not one name for each class, or one that
+        `check_class_names` refuses; a number out of its range, or numbers that do not go together. Nothing of the
+        variables has been asked for then.
     """
     try:
         model, clip = from_dict(facts["network"]), _clip(facts)
     except InputError as error:
         raise InputError(f"{path}: {error}; convert or export the network again") from error
     class_names = tuple(facts["class_names"])
-    if not all(isinstance(name, str) for name in class_names):
-        raise InputError(f"{path}: a class name is no text; convert or export the network again")
+    check_class_names(class_names, path)
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(
             f"{path} names {len(class_names)} classes, but its head has {count}; it needs one name for each: "

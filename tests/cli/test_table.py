@@ -33,6 +33,12 @@ def test_csv_has_as_many_cells_in_every_line():
     assert second == ["long name.avi", "0", "", "", "", "", "not a video"]
 
 
+def test_no_cell_of_csv_is_a_formula():
+    predictions = [Prediction("=HYPERLINK(1).avi", {"frames": 0}, None, "-not a\nvideo")]
+    _, cells = csv.reader("\n".join(printed("csv", predictions)).splitlines(keepends=True))
+    assert cells[0] == "'=HYPERLINK(1).avi" and cells[-1] == "'-not a\nvideo"
+
+
 def test_a_table_to_read():
     assert printed("table") == [
         "video          1                    2",

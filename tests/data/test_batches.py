@@ -53,9 +53,10 @@ def test_batches_do_not_depend_on_workers_or_on_where_reading_starts(videos, wor
 
 @pytest.mark.slow
 def test_processes_read_the_same_batches_as_this_one(tmp_path):
-    """In a program of its own, which prints nothing else."""
+    """In a program of its own, which prints nothing else and leaves no shared memory behind."""
     script = """
 import sys
+from pathlib import Path
 import numpy as np
 from r3d_jax import ClipSpec
 from r3d_jax.data import Demo, read_ahead, train_batches
@@ -63,16 +64,21 @@ from r3d_jax.data import Demo, read_ahead, train_batches
 if __name__ == "__main__":
     clip = ClipSpec(frames=4, train_sizes=(24, 26), crop=20)
     videos = Demo(data_dir=sys.argv[1], groups=5, videos_per_group=1).load()
-    batches = train_batches(videos, "train", clip, batch_size=4, strides=(1, 2))
+    batches, kept = train_batches(videos, "train", clip, batch_size=4, strides=(1, 2)), []
     for k, batch in enumerate(read_ahead(batches, start=3, stop=8, workers=0, processes=2)):
         for name, values in batch.items():
             np.testing.assert_array_equal(values, batches[3 + k][name])
+            if shared := getattr(values, "shm", None):  # its name is gone, though the memory is there
+                assert not any(Path("/dev/shm").glob(shared.name.strip("/"))) and not values._unlink_on_del
+                kept.append(values)
+    assert kept
     print("the same", k + 1)
 """
     Demo(data_dir=tmp_path, groups=5, videos_per_group=1).load()
-    command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path)]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == "the same 5\n", done.stderr
+    assert "leaked" not in done.stderr
 
 
 def test_batches_are_uint8_clips_with_labels(videos):

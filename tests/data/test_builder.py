@@ -1,22 +1,27 @@
 """What every data set's preparation shares; a folder of videos stands for all of them."""
 
-import logging
+import os
 import pickle
+import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from videos import decode_all, encode, frames_of
 
-from r3d_jax.data.builder import usual_warnings_off
+from r3d_jax.data import preparation
+from r3d_jax.data.builder import ORIGIN
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
 from r3d_jax.data.records import packet_index_of
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
+from r3d_jax.errors import InputError
 from r3d_jax.video.pixels import read_frames
 from r3d_jax.video.probe import probe
 
@@ -95,6 +100,117 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
         assert (made.source, made.source / made.splits) == (tmp_path / "mine", tmp_path / "lists")
 
 
+def replaced(path, data):
+    """Other bytes of the same number, later, whatever the file system's clock."""
+    before = path.stat()
+    path.write_bytes(data[: before.st_size].ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+
+
+def test_a_replaced_video_is_noticed_and_prepared_again_alone(tmp_path, monkeypatch, capsys):
+    where = source_of(tmp_path, long=LONG, whole=WHOLE)
+    VideoFolder(**where).load()
+    for touched in (tmp_path / "mine/run").iterdir():
+        os.utime(touched)
+    VideoFolder(**where).load()  # a mere touch is none
+    replaced(tmp_path / "mine/run/whole1.avi", encode(frames_of(39, 64, 96)))
+    with pytest.raises(InputError) as refused:
+        VideoFolder(**where).load()
+    message = str(refused.value)
+    assert "(changed: run/whole1.avi); set `renew` to prepare these again and keep the others" in message
+    assert len(message.splitlines()) == 1
+    decoded = []
+    monkeypatch.setattr(preparation, "probe", lambda data: decoded.append(data) or probe(data))
+    renewed = VideoFolder(**where, renew=True).load()
+    assert len(decoded) == 1 and "preparing these again" in capsys.readouterr().out
+    where["data_dir"] += "-anew"
+    anew = VideoFolder(**where).load()
+    assert {column: values.tolist() for column, values in renewed.index.items()} == {
+        column: values.tolist() for column, values in anew.index.items()
+    }
+    for record, expected in zip(renewed.records, anew.records, strict=True):
+        assert record.keys() == expected.keys()
+        for field, value in record.items():
+            np.testing.assert_array_equal(value, expected[field])
+    assert VideoFolder(**where | {"data_dir": str(tmp_path / "prepared")}).load().index["num_frames"].tolist()[3] == 39
+
+
+def test_a_preparation_that_cannot_be_renewed_stays_as_it_is(tmp_path):
+    where = source_of(tmp_path, long=LONG, whole=WHOLE)
+    VideoFolder(**where).load()
+    kept = (tmp_path / "mine/run/long0.avi").read_bytes(), (tmp_path / "mine/run/long0.avi").stat()
+    replaced(tmp_path / "mine/run/long0.avi", b"no video")
+    with pytest.raises(InputError, match=r"1 of 4 videos cannot be decoded"):
+        VideoFolder(**where, renew=True).load()
+    (tmp_path / "mine/run/long0.avi").write_bytes(kept[0])
+    assert VideoFolder(**where).load().records[0]["video"] == LONG
+    assert not list(tmp_path.rglob("incomplete*")) and not list(tmp_path.rglob("renewed"))
+
+
+def test_what_an_earlier_version_has_prepared_is_used_and_renewed_as_a_whole(tmp_path):
+    where = source_of(tmp_path, long=LONG)
+    VideoFolder(**where).load()
+    [origin] = tmp_path.rglob(ORIGIN)
+    origin.unlink()
+    assert len(VideoFolder(**where).load().records) == 2
+    (tmp_path / "mine/run/more.avi").write_bytes(WHOLE)
+    with pytest.raises(InputError, match=r"have changed since .* \(a label, a split or a file's size\); set `renew`"):
+        VideoFolder(**where).load()
+    assert len(VideoFolder(**where, renew=True).load().records) == 3 and origin.exists()
+
+
+def test_a_source_that_is_gone_is_told(tmp_path, capsys):
+    where = source_of(tmp_path, long=LONG)
+    VideoFolder(**where).load()
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert len(VideoFolder(**where).load().records) == 2
+    assert f"{tmp_path / 'mine'} is gone; using what was prepared from it in " in capsys.readouterr().out
+
+
+def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(tmp_path):
+    where = source_of(tmp_path, long=LONG, whole=WHOLE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(LONG), before[1]))
+    try:
+        with pytest.raises(
+            InputError,
+            match=r"^the disk is full: about 0.\d MiB are needed, and .*; what was begun is removed; make room",
+        ):
+            VideoFolder(**where).load()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.rglob("incomplete*"))
+    assert len(VideoFolder(**where).load().records) == 4
+
+
+def test_too_little_room_is_told_before_anything_is_decoded(tmp_path, monkeypatch, capsys):
+    where = source_of(tmp_path, long=LONG)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**10))
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"preparing 2 videos needs about .* MiB in "):
+        patch.setattr(preparation, "probe", None)
+        VideoFolder(**where).load()
+    VideoFolder(**where, short_edge=32).load()  # which may well make them smaller
+    assert "are free there: it may be too little, unless re-encoding makes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("label", ["run\u2028fast", "run\nfast"])
+def test_a_class_that_cannot_be_called_so_is_refused_before_anything_is_decoded(tmp_path, monkeypatch, label):
+    source_of(tmp_path, long=LONG)
+    (tmp_path / "list.csv").write_text(f'mine/run/long0.avi,"{label}"\nmine/run/long1.avi,sit\n', encoding="utf-8")
+    monkeypatch.setattr(preparation, "probe", None)
+    with pytest.raises(InputError) as refused:
+        VideoFolder(source=tmp_path / "list.csv", data_dir=tmp_path / "prepared").load()
+    assert repr(label) in str(refused.value) and "must be one line" in str(refused.value)
+
+
+def test_a_folder_with_a_blank_at_its_end_is_refused(tmp_path):
+    where = source_of(tmp_path, long=LONG)
+    (tmp_path / "mine/run").rename(tmp_path / "mine/run ")
+    with pytest.raises(InputError, match=r"class name 'run ' of .*mine must be one line .*; rename the class"):
+        VideoFolder(**where).load()
+
+
 def test_tfds_warns_of_nothing_that_is_meant_to_be_so(tmp_path):
     """In a program of its own: the first time, when everything is prepared, and the second."""
     where = source_of(tmp_path, cut=CUT)
@@ -109,12 +225,3 @@ logging.getLogger("absl").warning("something else")
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == "WARNING:absl:something else\n"
-
-
-def test_other_warnings_are_not_kept_back(caplog):
-    with usual_warnings_off():
-        logging.getLogger("absl").warning("Variant folder %s has no %s", "some", "dataset_info.json")
-        logging.getLogger("absl").warning("Using custom data configuration: %s", "some")
-        logging.getLogger("absl").warning("something %s", "else")
-    logging.getLogger("absl").warning("Using custom data configuration: %s", "after")
-    assert caplog.messages == ["something else", "Using custom data configuration: after"]

@@ -12,10 +12,10 @@ KEPT = {"short_edge": 0, "key_every": 12, "measured": False}
 
 
 def test_a_video_is_kept_as_it_is_or_re_encoded_and_measured_if_asked():
-    data, info, packet_index, effect = prepare(lambda: DATA, **KEPT)
+    _, (data, info, packet_index, effect) = prepare(lambda: DATA, **KEPT)
     assert data is DATA and info == probe(DATA)[0] and len(packet_index.seconds) == 12 and effect is None
     for measured in (False, True):
-        smaller, info, _, effect = prepare(lambda: DATA, short_edge=24, key_every=4, measured=measured)
+        _, (smaller, info, _, effect) = prepare(lambda: DATA, short_edge=24, key_every=4, measured=measured)
         assert (info.height, info.width) == (24, 32) and (effect is not None) == measured
     assert (effect.bytes_before, effect.bytes_after) == (len(DATA), len(smaller))
 
@@ -24,8 +24,8 @@ def test_a_file_that_cannot_be_read_gives_its_reason():
     def gone():
         raise FileNotFoundError(2, "No such file or directory", "v.avi")
 
-    assert prepare(gone, **KEPT) == "[Errno 2] No such file or directory: 'v.avi'"
-    assert prepare(lambda: b"<html>", **KEPT).startswith("not a video: ")
+    assert prepare(gone, **KEPT)[1] == "[Errno 2] No such file or directory: 'v.avi'"
+    assert prepare(lambda: b"<html>", **KEPT)[1].startswith("not a video: ")
 
 
 def test_a_variant_is_a_folders_name_that_tells_settings_apart():

@@ -86,7 +86,7 @@ def test_a_prepared_data_set_is_read_back_and_a_changed_source_noticed(source, b
     for column in first.index:
         np.testing.assert_array_equal(first.index[column], again.index[column])
     write_tree(source, ["Archery/v_Archery_g09_c01.avi"])
-    with pytest.raises(InputError, match=r"have changed since .* remove that folder"):
+    with pytest.raises(InputError, match=r"changed since .*new: UCF-101/Archery/v_Archery_g09_c01.avi.; set `renew`"):
         builder(source=str(source)).load()
 
 
@@ -259,6 +259,10 @@ def test_split_files_that_contradict_themselves_are_refused(source, builder):
     (splits / "classInd.txt").write_text("Archery\n")
     with pytest.raises(InputError, match=r"classInd.txt must have lines like `1 ApplyEyeMakeup`"):
         builder(source=str(source)).load()
+    write_splits(splits)
+    (splits / "trainlist02.txt").write_text("Archery/v_Archery_g01_c01.avi 999\n")
+    with pytest.raises(InputError, match=r"trainlist02.txt gives Archery/.* number 999, but .* its class 1; fetch"):
+        builder(source=str(source)).load()
 
 
 def test_a_complete_tree_must_have_the_official_folds(source, builder, monkeypatch):
@@ -270,7 +274,7 @@ def test_a_complete_tree_must_have_the_official_folds(source, builder, monkeypat
 
 
 @pytest.mark.slow
-def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder, tmp_path):
+def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder, tmp_path, capsys):
     further = [f"Archery/v_Archery_g{i:02d}_c02.avi" for i in range(20)]
     write_tree(source, further, encode(frames_of(400)))
     with (source / "ucfTrainTestlist" / "trainlist01.txt").open("a") as file:
@@ -288,6 +292,8 @@ def test_an_interrupted_preparation_is_not_taken_for_a_data_set(source, builder,
     unfinished = builder(source=str(source))
     assert not unfinished.is_prepared()
     assert len(unfinished.load().records) == 32
+    assert not list(prepared.rglob("incomplete*"))
+    assert "Removed incomplete." in capsys.readouterr().out
 
 
 @pytest.mark.slow

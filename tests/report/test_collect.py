@@ -58,3 +58,6 @@ def test_every_prediction_has_a_line_with_the_rank_of_its_label():
     assert first == ["v0", "b", "2", p[1], "a", p[0], "b", p[1], "c", p[2], ""]
     assert second[:3] == ["v2", "b", "3"] and second[4::2][:3] == ["c", "a", "b"]
     assert missing == ["v1", "a", *[""] * 8, "cut, short"]
+    text = predictions_csv(tested, ("=a", "b", "c"), np.array(["@v0", "-v1", "v2"]), np.array([1, 0, 1]))
+    _, first, _, missing = csv.reader(text.splitlines())
+    assert (first[0], first[4]) == ("'@v0", "'=a") and missing[:2] == ["'-v1", "'=a"]

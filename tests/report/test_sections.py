@@ -28,6 +28,12 @@ def test_lines_hold_the_numbers_that_there_are_and_of_how_many():
     assert last == "2 test videos cannot be read and are not counted; predictions.csv names them"
 
 
+def test_classes_that_were_not_tested_are_named():
+    *_, last = sections.lines(NUMBERS, 10, 10, 0, ["run", "sit"])
+    assert last == "no video of 2 classes was tested (run, sit): no accuracy speaks of them"
+    assert sections.untested_classes([]) == ""
+
+
 def test_tiles_hold_the_same_numbers():
     tiles = sections.tiles(NUMBERS, 1234, 12340)
     assert tiles.count('class="tile"') == 4

@@ -32,11 +32,21 @@ def test_videos_that_cannot_be_read_are_missing_and_told(videos, variables, caps
         summaries.append(evaluate(MODEL, variables, eval_batches(each, rows, CLIP, batch_size=2), workers=1))
     assert summaries[0] == summaries[1] | {"missing": 1, "loss": pytest.approx(summaries[1]["loss"])}
     assert "1 test videos cannot be read and are not counted:\n  v2: " in capsys.readouterr().out
-    assert "of 3 videos (1 missing); clip-level" in describe(summaries[0], 4)
+    assert "of 3 videos (1 missing) (no video of 1 classes); clip-level" in describe(summaries[0], 4)
 
     nothing = gone._replace(records=[record | {"video": b"gone"} for record in gone.records])
     with pytest.raises(InputError, match="no test video can be read"):
         evaluate(MODEL, variables, eval_batches(nothing, np.arange(4), CLIP, batch_size=2), workers=1)
+
+
+def test_classes_that_no_video_speaks_for_stand_beside_the_accuracy(videos, variables):
+    gone = videos._replace(records=[r | {"video": b"gone"} if i % 2 else r for i, r in enumerate(videos.records)])
+    for each, untested in ((videos, 1), (gone, 2)):  # of three classes there is none of the last, then of two
+        summary = evaluate(MODEL, variables, eval_batches(each, np.arange(4), CLIP, batch_size=2), workers=1)
+        assert summary["untested_classes"] == untested
+        assert f" (no video of {untested} classes); clip-level" in describe(summary, 4)
+    assert "no video of" not in describe(summary | {"untested_classes": 0}, 4)
+    assert "no video of" not in describe(summary, 9)  # that are drawn from more need not be of all classes
 
 
 def test_any_batch_size_counts_every_video_once_on_any_number_of_devices(videos, variables, devices):

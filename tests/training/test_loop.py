@@ -168,7 +168,7 @@ def test_a_test_without_a_finite_loss_is_neither_written_nor_the_best(config, de
 
 def test_a_disk_without_room_for_the_checkpoints_is_refused_before_training(config, devices, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(2**20))
-    said = r"what this run keeps of checkpoints needs 1.\d MiB in .*run, and 1.0 MiB are free; make room, or name"
+    said = r"what this run keeps of checkpoints needs about 1.\d MiB in .*run, and 1.0 MiB are free; make room, or name"
     with pytest.raises(InputError, match=said):
         run(config(0, 0), tmp_path / "run", devices)
     assert not read(tmp_path / "run")

@@ -199,6 +199,12 @@ def text(tmp_path):
     return tmp_path / "notes.safetensors"
 
 
+def broken_classes(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("run\nride\u2028slowly\nsit\n", encoding="utf-8")
+    return path
+
+
 def short_classes(tmp_path):
     path = tmp_path / "classes.txt"
     path.write_text("one\ntwo\n")
@@ -223,6 +229,7 @@ def short_classes(tmp_path):
         ),
         (lambda _: CHECKPOINT, {"frames": -8, "stride": -1}, "`frames` .=-8., `stride` .=-1. must be at least 1"),
         (lambda _: CHECKPOINT, {"names": "torchvision"}, "torchvision has no names for a pre-activated network"),
+        (lambda _: CHECKPOINT, {"classes": broken_classes}, r"class name 'ride\\u2028slowly' of .* must be one line"),
         (lambda _: CHECKPOINT, {"classes": short_classes}, "names 2 classes, but the head has 3"),
     ],
 )

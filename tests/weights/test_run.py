@@ -235,3 +235,11 @@ def test_the_best_checkpoint_is_loaded_by_its_name(mine):
         checkpoints.save(state_at(2), "best")
     assert same(load_run(mine, "best").variables, state_at(2).variables)
     assert same(load_run(mine).variables, state_at(3).variables)
+
+
+def test_class_names_are_lines_of_their_own(tmp_path):
+    with pytest.raises(InputError, match=r"the class name 'run\\n' of `class_names` must be one line"):
+        save(tmp_path / "mine", MODEL, state_at(1), ("ride", "run\n", "sit"), CLIP)
+    assert not (tmp_path / "mine").exists()
+    (tmp_path / "classes.txt").write_text("ride\u2028slowly\nrun\x85\n", encoding="utf-8")  # of an earlier version
+    assert read_classes(tmp_path) == ("ride\u2028slowly", "run\x85")

@@ -57,6 +57,10 @@ def test_facts_that_do_not_fit_are_refused():
         from_facts(PATH, facts(network={"trunk": {}}), lambda _: {})
     with pytest.raises(InputError, match=r"`clip.stride` .=0. must be at least 1"):
         from_facts(PATH, facts(stride=0), lambda _: {})
+    with pytest.raises(InputError, match=r"class name 'run\\n' of some.file must be one line"):
+        from_facts(PATH, facts(class_names=["ride", "run\n"]), lambda _: {})
+    with pytest.raises(InputError, match=r"class name 'a\\u2028b' of the network must be one line"):
+        to_facts(NETWORK._replace(class_names=("a\u2028b", "c")))
     with pytest.raises(KeyError, match="stride"):
         from_facts(PATH, facts("stride"), lambda _: {})
     with pytest.raises(TypeError):
