@@ -96,3 +96,13 @@ def test_every_section_is_held_against_its_rules(section, field, value, message,
     (tmp_path / "config.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=f"config.json: {message}.*{REMEDY}"):
         read_config(tmp_path)
+
+
+def test_class_names_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"classes.txt cannot be read .*No such file.*put it back as training or"):
+        read_classes(tmp_path)
+    (tmp_path / "classes.txt").write_bytes(b"ride\nr\xff\n")
+    with pytest.raises(
+        InputError, match=r"classes.txt cannot be read .*can't decode byte 0xff.*put it back as training"
+    ):
+        read_classes(tmp_path)
