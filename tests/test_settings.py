@@ -26,6 +26,8 @@ class Oven:
         ("shelves", "12", "`oven.shelves` (='12') must be of type tuple[int, ...]"),
         ("mode", "warm", "`oven.mode` (='warm') must be fan, grill or both"),
         ("light", 1, "`oven.light` (=1) must be of type bool"),
+        ("minutes", float("nan"), "`oven.minutes` (=nan) must be finite"),
+        ("minutes", float("inf"), "`oven.minutes` (=inf) must be finite"),
         ("minutes", True, "`oven.minutes` (=True) must be of type float"),
     ],
 )

@@ -77,9 +77,14 @@ def read_classes(run: Path) -> tuple[str, ...]:
     """The class names of the run in the folder `run`, in the order of its (first) head's classes.
 
     Raises:
-      OSError: there are none.
+      InputError: there are none, or none that can be read.
     """
-    return names_in((run / CLASSES).read_text(encoding="utf-8"))
+    try:
+        return names_in((run / CLASSES).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # no file, or no UTF-8
+        raise InputError(
+            f"{run / CLASSES} cannot be read ({error}); put it back as training or `save` has written it"
+        ) from error
 
 
 def read_network(run: Path) -> Classifier:

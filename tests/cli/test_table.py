@@ -56,3 +56,8 @@ def test_stretches_tell_when_they_are():
     predictions = [Prediction("a.avi", {"start": 0.0, "end": 1.5}, PREDICTIONS[0].probabilities)]
     assert printed("table", predictions, top=1)[1] == "a.avi      0.00 to     1.50 s   50.0% run"
     assert printed("csv", predictions, top=1)[0] == "video,start,end,class1,probability1,error"
+
+
+def test_what_is_no_number_is_never_printed_as_json():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        printed("json", [PREDICTIONS[0]._replace(probabilities=np.full(3, np.nan, np.float32))])

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from r3d_jax.errors import InputError
 from r3d_jax.inference import forward as module
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
 from r3d_jax.models.cam import grad_cam
@@ -77,3 +78,11 @@ def test_few_sizes_are_compiled_and_little_is_computed_for_nothing():
     sizes = [_filled_up(count) for count in range(1, 200)]
     assert sizes[:9] == [1, 2, 3, 4, 6, 6, 8, 8, 12] and len(set(sizes)) == 16
     assert all(count <= size < 1.5 * count for count, size in enumerate(sizes, start=1))
+
+
+def test_an_answer_that_is_no_number_is_refused(network):
+    for logits in ([[[0.0, np.nan, 1.0]]], [[[np.inf, 0.0, np.inf]]]):
+        with pytest.raises(
+            InputError, match="the network's answer is not a number: its weights are finite, but so large"
+        ):
+            probabilities(np.array(logits, np.float32), network)

@@ -37,3 +37,22 @@ def test_a_description_of_an_earlier_version_is_of_a_resnet3d():
 def test_a_description_of_another_version_is_refused(broken):
     with pytest.raises(ValueError, match=r"not the description of a network of this version"):
         from_dict(broken)
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("blocks", [10**9, 1], r"`blocks` .=\[1000000000, 1\]. must be at most 1000 together"),
+        ("planes", -4, "an option .=-4. must be a number from 0 to 1000000"),
+        ("planes", 10**12, "an option .=1000000000000. must be a number from 0 to 1000000"),
+        ("norm_epsilon", float("nan"), "an option .=nan. must be a number from 0 to 1000000"),
+        ("residual", "other", "'other'"),
+        ("stem_kernel", 3, ""),
+        ("spatial_strides", ["x", 2], ""),
+    ],
+)
+def test_an_option_out_of_any_sense_is_refused_before_anything_is_made(option, value, message):
+    description = to_dict(build("r3d_18", 5, **TINY))
+    with pytest.raises(ValueError, match=f"not the description of a network of this version.*{message}") as refused:
+        from_dict(description | {"trunk": description["trunk"] | {option: value}})
+    assert "\n" not in str(refused.value)

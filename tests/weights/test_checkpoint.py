@@ -169,7 +169,7 @@ def test_no_flipped_bit_of_the_arrays_passes(tmp_path, capsys):
     files = [path for path in (tmp_path / "last" / "6" / "variables").rglob("d/*") if path.is_file()]
     sizes, chance, noticed = [path.stat().st_size for path in files], random.Random(0), 0
     assert sum(sizes) > 100_000
-    for _ in range(8):
+    for _ in range(5):
         (file,) = chance.choices(files, sizes)
         place = chance.randrange(8 * file.stat().st_size)
         flip(file, place)
@@ -180,10 +180,11 @@ def test_no_flipped_bit_of_the_arrays_passes(tmp_path, capsys):
         # There are bits between the arrays that mean nothing.
         assert same(found, state(3 if said else 6, 5000).variables), place
         flip(file, place)
-    assert noticed >= 5
+    assert noticed >= 3
     assert same(restore_variables(tmp_path, state(0, 5000).variables), state(6, 5000).variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", ["variables", "rest"])
 def test_other_numbers_than_were_saved_give_way_to_the_checkpoint_before(item, tmp_path, capsys):
     save(tmp_path / "sound", 3, 6)
@@ -210,6 +211,7 @@ def test_a_checkpoint_of_an_earlier_version_has_no_checksum_and_is_read(tmp_path
         assert same(checkpoints.restore(state(0)), state(6))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_saved_with_another_description_is_refused(tmp_path):
     told = {"config.json: clip.frames": 4, "config.json: clip.train_sizes": (16, 18)}
     with Checkpoints(tmp_path, told) as checkpoints:

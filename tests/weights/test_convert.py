@@ -10,10 +10,12 @@ from closeness import close
 from namings import thin
 from safetensors.numpy import load_file, save_file
 from seeded import GOLDEN, case_of, drawn, tensors
+from torchlike import write_pth
 from trunks import TINY
 
 import r3d_jax
 from r3d_jax.config import Config
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.presets import PRESETS
@@ -248,3 +250,24 @@ def test_nothing_is_overwritten_and_the_name_must_say_what_it_is(out, tmp_path):
     with pytest.raises(ValueError, match="is there already; name another file"):
         convert(CHECKPOINT, out)
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        (np.full(3, np.nan, np.float32), r"weights.pth: the tensor \S+ has 3 values that are not finite, such as nan"),
+        (np.ones(3, np.int64), r"weights.pth: the tensor \S+ is of type int64, and weights are floating-point numbers"),
+    ],
+)
+def test_weights_that_nothing_can_be_computed_with_are_not_converted(value, message, out, tmp_path, monkeypatch):
+    model, source = build("r3d_18", 3, **TINY), tmp_path / "weights.pth"
+    monkeypatch.setitem(PRESETS, "tiny", model.trunk)
+    given = to_torch(drawn(model), model, "classyvision")
+    name = next(name for name, tensor in given.items() if tensor.shape == (3,))
+    write_pth(source, given)
+    convert(source, out)
+    out.unlink()
+    write_pth(source, given | {name: value})
+    with pytest.raises(InputError, match=message):
+        convert(source, out)
+    assert not out.exists()

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from functools import partial
 
 import jax
@@ -187,3 +188,66 @@ def test_another_file_of_that_name_is_refused(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InputError, match="is no exported network that can be read"):
         r3d_jax.load(tmp_path / "a.npz")
+
+
+def fact(**changes):
+    return lambda facts: np.array(json.dumps(json.loads(str(facts)) | changes))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"facts": fact(views=10**12)},
+            r"a.npz: `clip.views` .=1000000000000. must be at most 10000; convert or export",
+        ),
+        ({"facts": fact(stride=-3)}, r"a.npz: `clip.stride` .=-3. must be at least 1; convert or export"),
+        ({"facts": fact(clip_shape=[10**9, 16, 16, 3])}, r"a.npz: `clip.frames` .=1000000000. must be at most 10000"),
+        ({"params/heads_0/bias": lambda value: value * np.inf}, r"a.npz: the tensor params/heads_0/bias has \d values"),
+        (
+            {"params/heads_0/bias": lambda value: value.astype(int)},
+            "a.npz: the tensor params/heads_0/bias is of type int",
+        ),
+    ],
+)
+def test_what_is_out_of_any_sense_is_refused(exported, tmp_path, changes, message):
+    altered(exported[1], tmp_path / "a.npz", **changes)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.npz")
+
+
+def test_a_network_out_of_any_sense_is_refused_before_it_is_made_out(exported, tmp_path):
+    with np.load(exported[1]) as file:
+        network = json.loads(str(file["facts"]))["network"]
+    for name, value in (("blocks", [10**9, 1]), ("planes", -4), ("planes", 10**12), ("stem_kernel", "x")):
+        changed = network | {"trunk": network["trunk"] | {name: value}}
+        altered(exported[1], tmp_path / "a.npz", facts=fact(network=changed))
+        with pytest.raises(InputError, match=r"a.npz: not the description of a network of this version.*; convert or"):
+            read(tmp_path / "a.npz")
+
+
+def test_a_flipped_bit_is_noticed_by_the_checksums_of_zip(exported, tmp_path):
+    network, path, _ = exported
+    sound, chance, noticed = path.read_bytes(), np.random.default_rng(0), 0
+    for place in chance.integers(0, 8 * len(sound), 60):
+        content = bytearray(sound)
+        content[place // 8] ^= 1 << place % 8
+        (tmp_path / "a.npz").write_bytes(content)
+        try:
+            found = read(tmp_path / "a.npz")
+        except InputError:
+            noticed += 1
+            continue
+        # In the program, which is not read, or in what zip says of dates.
+        jax.tree.map(np.testing.assert_array_equal, found.variables, network.variables)
+        assert found._replace(variables=None) == network._replace(variables=None)
+    assert noticed
+
+
+def test_a_name_twice_is_refused(exported, tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(exported[1].read_bytes())
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("params/heads_0/bias.npy", archive.read("params/heads_0/bias.npy"))
+    with pytest.raises(InputError, match=r"a.npz holds params/heads_0/bias twice; export it again"):
+        read(path)

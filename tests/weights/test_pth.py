@@ -270,3 +270,18 @@ def test_damaged_files_raise_one_kind_of_error(name, tmp_path):
         except InputError:
             refused += 1
     assert 100 < refused < 300
+
+
+def test_a_name_twice_is_refused(tmp_path):
+    file = tmp_path / "twice.pth"
+    with zipfile.ZipFile(file, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("archive/data.pkl", tensor_pickle(0, (4,), (1,)))
+        for value in (1, 2):
+            archive.writestr("archive/data/0", np.full(4, value, np.float32).tobytes())
+    with pytest.raises(
+        InputError, match=r"twice.pth holds two entries of one name, of which one would be lost; refused"
+    ):
+        read_pth(file)
+    write_pth(file, {"fc.weight": np.ones(2, np.float32), "module.fc.weight": np.zeros(2, np.float32)})
+    with pytest.raises(InputError, match=r"two tensors of this file are called fc.weight; keep one of them"):
+        state_dict_of(read_pth(file))

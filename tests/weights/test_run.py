@@ -22,7 +22,14 @@ from r3d_jax.training.steps import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, load_run, restore, save
-from r3d_jax.weights.run_files import read_classes, read_clip, read_config, read_network, saved_by_script
+from r3d_jax.weights.run_files import (
+    description_of,
+    read_classes,
+    read_clip,
+    read_config,
+    read_network,
+    saved_by_script,
+)
 
 MODEL, NAMES = build("r3d_18", 3, **TINY), ("ride", "run", "sit down")
 CLIP = ClipSpec(frames=4, stride=2, crop=16, train_sizes=(16, 18), test_size=20, frame_rate=12.5, flip=0.25, views=3)
@@ -243,3 +250,62 @@ def test_class_names_are_lines_of_their_own(tmp_path):
     assert not (tmp_path / "mine").exists()
     (tmp_path / "classes.txt").write_text("ride\u2028slowly\nrun\x85\n", encoding="utf-8")  # of an earlier version
     assert read_classes(tmp_path) == ("ride\u2028slowly", "run\x85")
+
+
+EDITS = {
+    "classes.txt": (
+        lambda text: "".join(text.splitlines(keepends=True)[::-1]),
+        "classes.txt: line 1 is 'sit down', but",
+    ),
+    "config.json": (
+        lambda text: text.replace('"stride": 2', '"stride": 1'),
+        "config.json: clip.stride is 1, but was 2 w",
+    ),
+    "network.json": (
+        lambda text: text.replace("0.485", "0.5"),
+        r"network.json: mean is \[0.5, .*\], but was \[0.485, ",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EDITS)
+def test_files_that_say_something_else_than_when_the_checkpoint_was_saved_are_refused(name, mine):
+    edit, message = EDITS[name]
+    before = (mine / name).read_text()
+    (mine / name).write_text(edit(before))
+    for read in (load_run, lambda run: restore(run, state_at(0))):
+        with pytest.raises(InputError, match=message) as refused:
+            read(mine)
+        remedy = "put that file back as it was, and give other settings to the command, other class names to r3d_jax"
+        assert remedy in str(refused.value) and "\n" not in str(refused.value)
+    (mine / name).write_text(before)
+    assert same(load_run(mine).variables, state_at(3).variables)
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_with_other_free_settings_is_loaded(tmp_path):
+    claim(tmp_path, CONFIG, NAMES, MODEL)
+    save_in(tmp_path, 2)
+    longer = replace(CONFIG, train=TrainConfig(epochs=5, log_every=3), eval=EvalConfig(videos=9))
+    assert len(claim(tmp_path, longer, NAMES, MODEL)) == 3
+    assert same(load_run(tmp_path).variables, state_at(2).variables)
+    assert same(restore(tmp_path, state_at(0)), state_at(2))
+    edited = json.loads((tmp_path / "config.json").read_text())
+    edited["train"]["seed"] = 5
+    (tmp_path / "config.json").write_text(json.dumps(edited))
+    with pytest.raises(InputError, match=r"config.json: train.seed is 5, but was 0 when the checkpoint"):
+        load_run(tmp_path)
+
+
+def save_in(run, step):
+    with Checkpoints(run / CHECKPOINTS, description_of(run)) as checkpoints:
+        checkpoints.save(state_at(step))
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path):
+    state = state_at(3)
+    state.params["heads_0"]["kernel"][1, 2] = np.nan
+    save(tmp_path, MODEL, state, NAMES, CLIP)
+    with pytest.raises(InputError, match="last: the tensor params/heads_0/kernel has 1 values that are not finite"):
+        load_run(tmp_path)

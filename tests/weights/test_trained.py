@@ -55,7 +55,7 @@ def test_facts_that_do_not_fit_are_refused():
         from_facts(PATH, facts(class_names=["ride", "run", "swim"]), lambda _: {})
     with pytest.raises(InputError, match="not the description of a network of this version"):
         from_facts(PATH, facts(network={"trunk": {}}), lambda _: {})
-    with pytest.raises(InputError, match=r"`clip.stride` .=0. must be at least 1"):
+    with pytest.raises(InputError, match=r"some.file: `clip.stride` .=0. must be at least 1; convert"):
         from_facts(PATH, facts(stride=0), lambda _: {})
     with pytest.raises(InputError, match=r"class name 'run\\n' of some.file must be one line"):
         from_facts(PATH, facts(class_names=["ride", "run\n"]), lambda _: {})
