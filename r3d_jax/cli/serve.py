@@ -26,7 +26,7 @@ def add_flags(flags: Flags) -> None:
     flags.add_argument(
         "--token",
         default=os.environ.get("R3D_JAX_TOKEN", ""),
-        help="that requests have to carry, needed where `--host` lets others in; default: the environment's "
+        help="bearer token of every request, needed where `--host` lets others in; default: the environment's "
         "R3D_JAX_TOKEN, which other users of this machine do not see",
     )
 

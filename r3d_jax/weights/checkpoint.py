@@ -210,16 +210,18 @@ def _attempt(read):
     hooks = sys.excepthook, sys.unraisablehook
     sys.excepthook = sys.unraisablehook = lambda *_: None
     try:
-        return read(), ""
-    except InputError:
-        raise
-    except _Changed as error:
-        return None, str(error)
-    except Exception as error:
-        time.sleep(0.5)
-        return None, str(error).partition("\n")[0][:100] or type(error).__name__
+        try:
+            return read(), ""
+        except InputError:
+            raise
+        except _Changed as error:
+            return None, str(error)
+        except Exception as error:
+            time.sleep(0.5)
+            reason = str(error).partition("\n")[0][:100] or type(error).__name__
+        gc.collect()  # takes a second where much has been compiled, so only then
+        return None, reason
     finally:
-        gc.collect()
         sys.excepthook, sys.unraisablehook = hooks
 
 

@@ -65,6 +65,8 @@ def from_facts(path: Path, facts: dict[str, Any], variables_of: Callable[[Classi
     except InputError as error:
         raise InputError(f"{path}: {error}; convert or export the network again") from error
     class_names = tuple(facts["class_names"])
+    if not all(isinstance(name, str) for name in class_names):
+        raise InputError(f"{path}: a class name is no text; convert or export the network again")
     check_class_names(class_names, path)
     if (count := model.heads[0].num_classes) != len(class_names):
         raise InputError(

@@ -136,7 +136,9 @@ def named(source, tmp_path, monkeypatch):
 def test_a_published_network_is_used_by_its_name(run, source, named, folder, monkeypatch):
     video, served = folder / "v0.avi", []
     assert run("predict", named, video) == run("predict", source, video)
-    monkeypatch.setattr("r3d_jax.server.server.serve", lambda network, **options: served.append((network, options)))
+    monkeypatch.setattr(
+        "r3d_jax.server.server.serve", lambda network, **options: served.append((network, options)) is None
+    )
     assert run("serve", named)[0] == 0
     ((network, options),) = served
     assert network.class_names == CLASSES and options["name"] == named

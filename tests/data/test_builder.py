@@ -191,7 +191,7 @@ def test_too_little_room_is_told_before_anything_is_decoded(tmp_path, monkeypatc
         patch.setattr(preparation, "probe", None)
         VideoFolder(**where).load()
     VideoFolder(**where, short_edge=32).load()  # which may well make them smaller
-    assert "are free there: it may be too little, unless re-encoding makes" in capsys.readouterr().out
+    assert "are free: it may be too little, unless re-encoding makes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("label", ["run\u2028fast", "run\nfast"])
