@@ -1,6 +1,7 @@
 """Two virtual CPU devices, a compilation cache, shapes checked in every call, and what many tests share."""
 
 import fcntl
+import gc
 import io
 import os
 import shutil
@@ -33,6 +34,7 @@ import pytest  # noqa: E402
 
 from r3d_jax.data.demo import Demo  # noqa: E402
 
+gc.set_threshold(50_000, 50, 50)  # a worker holds so much that looking through it is a tenth of its time
 DATA = Path(os.environ.get("R3D_JAX_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
