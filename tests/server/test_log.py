@@ -1,6 +1,7 @@
 import logging
 
 from aiohttp.http import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 from r3d_jax.server.log import in_one_line
 
@@ -11,9 +12,10 @@ def record_of(error):
 
 
 def test_a_malformed_request_is_one_line_without_its_bytes():
-    record = record_of(HttpProcessingError(code=400, message="SECRET\nbytes"))
-    assert in_one_line(record)
-    assert logging.Formatter().format(record) == "Error handling request from ::1: malformed (HttpProcessingError)"
+    for error in (HttpProcessingError(code=400, message="SECRET\nbytes"), RequestPayloadError("SECRET\nbytes")):
+        record, kind = record_of(error), type(error).__name__
+        assert in_one_line(record)
+        assert logging.Formatter().format(record) == f"Error handling request from ::1: malformed ({kind})"
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():
