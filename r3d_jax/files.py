@@ -205,13 +205,19 @@ def told_when_full(folder: Path, needed: int, what: str) -> Iterator[None]:
 
 def why_full(error: BaseException | None) -> str:
     """What the system says where `error`, or one that it comes from, is of a full disk; empty where it is not."""
-    while error is not None:
+    for each in causes(error):
         for number in FULL:
             # Libraries in other languages hand on the text alone.
-            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            if getattr(each, "errno", None) == number or os.strerror(number) in str(each):
                 return os.strerror(number)
-        error = error.__cause__ or error.__context__
     return ""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it comes from, from the last to the first; of None nothing."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def mebibytes(count: int) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from r3d_jax.errors import InputError
-from r3d_jax.files import locked, mebibytes, why_full
+from r3d_jax.files import causes, locked, mebibytes, why_full
 
 RENEWED = "renewed"  # folder beside a prepared data set, which is to take its place
 UNFINISHED = "incomplete."  # with which the names of TFDS's own folders begin until they are whole
@@ -70,8 +70,7 @@ def _refusal(error, folder, needed):
             f"the disk is full: {needs}{free} are free in {folder}, where the videos are prepared; what was "
             "begun is removed; make room, or name another `data_dir`"
         )
-    while error:
-        if getattr(error, "errno", None) in NOT_OURS:
-            return f"{folder} cannot be written to ({error.strerror}); name another `data_dir`, or change its rights"
-        error = error.__cause__ or error.__context__
+    for each in causes(error):
+        if getattr(each, "errno", None) in NOT_OURS:
+            return f"{folder} cannot be written to ({each.strerror}); name another `data_dir`, or change its rights"
     return ""

@@ -4,6 +4,7 @@ The operating system holds it to a limit of memory and of time. It imports no JA
 and small. Questions come on its standard input, answers leave on its standard output.
 """
 
+import errno
 import io
 import json
 import math
@@ -78,7 +79,7 @@ def _answer(data, asked):
     except MemoryError:
         return [head({"error": _TOO_LARGE}, 0)]
     except ValueError as error:  # FFmpeg's own words are those of the C library
-        return [head({"error": _TOO_LARGE if os.strerror(12) in str(error) else str(error)}, 0)]
+        return [head({"error": _TOO_LARGE if os.strerror(errno.ENOMEM) in str(error) else str(error)}, 0)]
     arrays = found.views, found.along
     facts = found._asdict() | {"views": found.views.shape, "along": found.along.shape}
     facts |= {name: facts[name].tolist() for name in ("view_seconds", "along_seconds")}

@@ -8,6 +8,7 @@ import numpy as np
 
 from r3d_jax.errors import InputError
 from r3d_jax.training.steps import TrainState
+from r3d_jax.weights.integrity import all_finite
 
 REMEDY = (
     "training has diverged, and the checkpoints before that are kept; begin again in another `workdir` with a lower "
@@ -38,11 +39,8 @@ def check_state(state: TrainState) -> None:
       InputError: a value of the parameters, the batch statistics or the optimiser is infinite or no number.
     """
     for path, x in jax.tree_util.tree_leaves_with_path(state):
-        if not jnp.issubdtype(x.dtype, jnp.floating) or not x.size:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
             continue
-        x = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sound = np.isfinite(x.sum())  # much sooner had than a mask of all values, but huge values may exceed it
-        if not sound and not np.isfinite(x).all():
+        if not all_finite(x.astype(np.promote_types(x.dtype, np.float32), copy=False)):
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             raise InputError(f"after step {int(state.step)}, {name} is not finite: {REMEDY}")

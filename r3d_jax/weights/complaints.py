@@ -28,7 +28,7 @@ def late_complaints_unheard() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, InputError):
             time.sleep(0.5)  # for those that are still to come
+        gc.collect()
         raise
     finally:
-        gc.collect()
         sys.excepthook, sys.unraisablehook = hooks

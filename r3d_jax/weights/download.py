@@ -1,6 +1,5 @@
 """A published file from the network: resumed where it broke off, checked, and kept in one folder."""
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import requests
 from tqdm import tqdm
 
 from r3d_jax.errors import InputError
-from r3d_jax.files import write_text
+from r3d_jax.files import why_full, write_text
 
 HOME, MIRROR = "R3D_JAX_HOME", "R3D_JAX_MIRROR"  # variables of the environment
 TRIES = 3  # of a download that breaks off
@@ -79,7 +78,7 @@ def told_of_full_disks(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not why_full(error):
             raise
         raise InputError(
             f"no space is left in {path.parent} for {path.name}; make some there, or name another folder as {HOME}"

@@ -1,8 +1,8 @@
 """A trained network as one file that JAX alone can run: an `.npz` of its program, its weights and what they mean.
 
-    file = numpy.load("network.npz")
-    program = jax.export.deserialize(bytearray(file["program"]))
-    weights = {name: file[name] for name in file.files if "/" in name}
+    with numpy.load("network.npz") as file:
+        program = jax.export.deserialize(bytearray(file["program"]))
+        weights = {name: file[name] for name in file.files if "/" in name}
     logits = program.call(weights, clips)
 
 The program is StableHLO, for CPU, CUDA and TPU; JAX keeps such programs running for at least six months of its own

@@ -54,9 +54,17 @@ def check_numbers(tensors: Mapping[str, np.ndarray | jax.Array], path: Path) -> 
                 "them as float32, without quantisation"
             )
         with np.errstate(over="ignore"):
-            finite = np.isfinite(np.asarray(value, np.float32))
-        if not finite.all():
+            used = np.asarray(value, np.float32)
+        if not all_finite(used):
+            finite = np.isfinite(used)
             raise InputError(
                 f"{path}: the tensor {name} has {finite.size - finite.sum()} values that are not finite, such as "
                 f"{np.asarray(value)[~finite][0]}: the file is damaged, or its training diverged; take an earlier one"
             )
+
+
+def all_finite(x: np.ndarray) -> bool:
+    """Whether no value of an array, of float32 or wider, is infinite or no number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The sum is much sooner had than a mask of all values; but huge values may exceed it.
+        return bool(np.isfinite(x.sum()) or np.isfinite(x).all())

@@ -111,12 +111,7 @@ def description_of(run: Path) -> dict[str, Any]:
     """
     sections = _read_sections(run)
     free = _free(sections.get("optim", {}).get("schedule", "multistep"))
-    settings = {
-        f"{section}.{name}": value
-        for section, fields in sections.items()
-        for name, value in fields.items()
-        if f"{section}.{name}" not in free
-    }
+    settings = {name: value for name, value in _flat(sections).items() if name not in free}
     lines = {f"line {number}": name for number, name in enumerate(read_classes(run), start=1)}
     files = {CONFIG: settings, CLASSES: lines, NETWORK: _flat(to_dict(read_network(run)))}
     return {f"{file}: {name}": value for file, content in files.items() for name, value in content.items()}
@@ -138,7 +133,7 @@ def _free(schedule):
 
 def _flat(tree, prefix=""):
     """{"trunk.planes": value, "heads.0.pool": value} of nested dicts, and of lists of dicts."""
-    if isinstance(tree, list) and all(isinstance(each, dict) for each in tree):
+    if isinstance(tree, list) and tree and all(isinstance(each, dict) for each in tree):
         tree = dict(enumerate(tree))
     if not isinstance(tree, dict):
         return {prefix.removesuffix("."): tree}

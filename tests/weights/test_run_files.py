@@ -36,6 +36,7 @@ def test_the_description_has_what_may_not_change_while_a_run_lasts(tmp_path):
     assert told["config.json: clip.frames"] == 4 and told["config.json: train.seed"] == 0
     assert (told["classes.txt: line 3"], told["network.json: trunk.planes"]) == ("sit down", MODEL.trunk.planes)
     assert told["network.json: heads.0.num_classes"] == 3
+    assert not told["network.json: trunk.temporal_pools"] and not told["config.json: model.blocks"]
     free = replace(CONFIG, train=TrainConfig(epochs=5, log_every=7, checkpoint_minutes=0))
     write(tmp_path, asdict(free), NAMES, MODEL)
     assert description_of(tmp_path) == told
