@@ -1,6 +1,6 @@
 """python -m benchmarks.attack FOLDER: tries to make training lose, mix up or misread what it has, and counts what came.
 
-FOLDER must not exist; it takes a few hundred megabytes and about a quarter of an hour on two cores. Each attack is on
+FOLDER must not exist; it takes a few hundred megabytes and about seven minutes on two cores. Each attack is on
 a run of tests/tiny.py, a network of four channels on the demo's videos: processes killed at drawn moments while
 they prepare, train and save, or test; bits flipped in each kind of file that is loaded; disks too small; several
 starts in one folder. What is promised is in docs/reliability.md, with the numbers of one day.
@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 import r3d_jax
 from r3d_jax.data.demo import Demo
@@ -30,6 +31,11 @@ from r3d_jax.weights import converted
 from r3d_jax.weights.export import export
 
 TIMED = ("clips_per_second", "data_wait")
+
+
+def tiny(data_dir, run):
+    """Arguments of `main.py` that train tests/tiny.py."""
+    return "--config=tests/tiny.py", f"--config.data.data_dir={data_dir}", f"--workdir={run}"
 
 
 def start(*arguments, largest=None, cache):
@@ -64,17 +70,7 @@ def contents(folder, leave_out=()):
 
 def arrays(run):
     """{name: array} of the network in a run's folder or a file."""
-    leaves = r3d_jax.load(run).variables
-    return {f"{kind}/{name}": value for kind, tree in leaves.items() for name, value in flat(tree)}
-
-
-def flat(tree, prefix=""):
-    """(name, array) of each leaf of nested dicts."""
-    for name, value in tree.items():
-        if hasattr(value, "items"):
-            yield from flat(value, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", np.asarray(value)
+    return flatten_dict(r3d_jax.load(run).variables, sep="/")
 
 
 def same(one, other):
@@ -97,8 +93,7 @@ def preparation(folder, cache, chance, count):
     """Kills while the data set is prepared; then it is prepared, and compared with one that nobody killed."""
 
     def command(where=folder / "killed"):
-        data = f"--config.data.data_dir={where / 'data'}"
-        return start("--config=tests/tiny.py", data, f"--workdir={where / 'run'}", cache=cache)
+        return start(*tiny(where / "data", where / "run"), cache=cache)
 
     status, printed = finished(command(folder / "whole"))
     assert status == 0, printed
@@ -123,10 +118,10 @@ def stored(data_dir):
 
 def saving(folder, whole, cache, chance, count):
     """Kills while a run trains and saves after every step; then it goes on to its end."""
-    run, data = folder / "run", f"--config.data.data_dir={whole / 'data'}"
+    run = folder / "run"
 
     def command():
-        return start("--config=tests/tiny.py", data, f"--workdir={run}", cache=cache)
+        return start(*tiny(whole / "data", run), cache=cache)
 
     done = 0
     for _ in range(count):
@@ -206,7 +201,7 @@ def full_disks(folder, whole, cache):
     outcomes = Counter()
     for largest in (2_000, 4_000, 8_000, 16_000, 20_000, 30_000):
         run = folder / f"limit{largest}"
-        flags = ("--config=tests/tiny.py", f"--config.data.data_dir={whole / 'data'}", f"--workdir={run}")
+        flags = tiny(whole / "data", run)
         status, printed = finished(start(*flags, largest=largest, cache=cache))
         told = "one message" if status and "Traceback" not in printed else f"NOT ONE MESSAGE: {printed}"
         status, printed = finished(start(*flags, cache=cache))
@@ -218,8 +213,7 @@ def full_disks(folder, whole, cache):
 def together(folder, whole, cache, count=4):
     """Several starts in one folder at a time."""
     run = folder / "run"
-    flags = ("--config=tests/tiny.py", f"--config.data.data_dir={whole / 'data'}", f"--workdir={run}")
-    ended = [finished(process) for process in [start(*flags, cache=cache) for _ in range(count)]]
+    ended = [finished(process) for process in [start(*tiny(whole / "data", run), cache=cache) for _ in range(count)]]
     refused = sum(status == 1 and "is in use by process" in printed for status, printed in ended)
     one = sum(status == 0 for status, _ in ended) == 1 and same(whole / "run", run)
     return f"{'one ended as alone' if one else f'NOT ONE END: {ended}'}, {refused} refused"
