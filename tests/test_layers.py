@@ -15,16 +15,29 @@ BASE = {"errors", "class_names", "csv_rows", "files", "settings", "parallel", "c
 ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their own
     **dict.fromkeys(sorted(BASE), BASE),
     "config": BASE | {"video.clips"},
+    "config_check": BASE | {"config", "video.clips"},
     "models": {"errors", "compiling"},
     "video": BASE,
     "data": BASE | {"video"},
     "weights": BASE | {"config", "models", "video"},
-    "training": BASE | {"config", "data", "models", "video", "weights"},
+    "training": BASE | {"config", "config_check", "data", "models", "video", "weights"},
     "inference": BASE | {"models", "video", "weights"},
-    "report": BASE | {"config", "data", "inference", "models", "training", "video", "weights"},
+    "report": BASE | {"config", "config_check", "data", "inference", "models", "training", "video", "weights"},
     "server": BASE | {"inference", "models", "video", "weights"},
     "cli": BASE
-    | {"__version__", "config", "data", "inference", "models", "report", "server", "training", "video", "weights"},
+    | {
+        "__version__",
+        "config",
+        "config_check",
+        "data",
+        "inference",
+        "models",
+        "report",
+        "server",
+        "training",
+        "video",
+        "weights",
+    },
 }
 OWNERS = {  # of outside libraries that few files touch
     "av": {f"video/{name}.py" for name in ("decode", "encode", "pixels", "probe", "reencode", "stream")}

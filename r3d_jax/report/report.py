@@ -10,7 +10,8 @@ import numpy as np
 import optax
 
 from r3d_jax import config as configs
-from r3d_jax.config import Config, check
+from r3d_jax.config import Config
+from r3d_jax.config_check import check
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text

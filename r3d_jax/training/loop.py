@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from r3d_jax.config import Config, check
+from r3d_jax.config import Config
+from r3d_jax.config_check import check
 from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full

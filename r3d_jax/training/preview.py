@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from r3d_jax.config import Config, check
+from r3d_jax.config import Config
+from r3d_jax.config_check import check
 from r3d_jax.data.batches import read_ahead
 from r3d_jax.data.contact_sheet import draw_sheet, write_png
 from r3d_jax.training.from_config import load_videos, make_train_batches
