@@ -129,14 +129,9 @@ def test_a_network_of_one_label_starts_one_of_several_with_a_new_head(made, main
     assert r3d_jax.load(folder / "after").multi_label and not r3d_jax.load(folder / "one").multi_label
     _, printed = trained(main_here, folder, "again", *with_it[:1], f"--config.finetune.source={run}")
     assert "reset: nothing" in printed
-    status, printed = main_here(
-        f"--config={folder}/config.py",
-        f"--workdir={folder}/none",
-        "--mode=evaluate",
-        f"--config.data.source={folder}/labels.csv",
-        f"--config.data.data_dir={folder}/data",
-        f"--config.finetune.source={folder}/one",
-    )
+    flags = [f"--config={folder}/config.py", f"--workdir={folder}/none", f"--config.finetune.source={folder}/one"]
+    where = [f"--config.data.source={folder}/labels.csv", f"--config.data.data_dir={folder}/data"]
+    status, printed = main_here(*flags, *where, "--mode=evaluate")
     assert status == 1 and "have several labels, and the network's classes exclude each other" in printed
 
 

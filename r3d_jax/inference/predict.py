@@ -65,7 +65,7 @@ def best(
       threshold: the least probability that is given.
     """
     order = np.argsort(-probabilities, kind="stable")[:top]
-    order = order[probabilities[order] >= threshold]
+    order = order[~(probabilities[order] < threshold)]  # what is no number stays, for others to notice
     return [(class_names[i], float(probabilities[i])) for i in order]
 
 

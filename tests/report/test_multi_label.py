@@ -3,25 +3,17 @@
 import numpy as np
 import pytest
 
-from r3d_jax.report.collect import Tested as Found
 from r3d_jax.report.multi_label import best_threshold, by_label, losses_of, numbers_of, surest, worst
-
-LABELS = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], np.uint8)
-LOGITS = np.array([[2.0, -1.0, 1.0], [-1.0, 3.0, -2.0], [-3.0, -3.0, -3.0], [0.5, 1.0, -1.0]], np.float32)
-
-
-@pytest.fixture
-def tested():
-    return Found(np.arange(4), LABELS, LOGITS[:, None], LOGITS, 1 / (1 + np.exp(-LOGITS)), {})
 
 
 def test_the_numbers_are_of_all_decisions_together(tested):
+    labels, logits = tested.labels, tested.logits
     numbers = numbers_of(tested)
     # At one half, five are taken, of which three are right, of the four there are.
     assert (numbers["precision"], numbers["recall"]) == (3 / 5, 3 / 4)
     assert numbers["f1"] == pytest.approx(2 * 0.6 * 0.75 / 1.35)
     assert numbers["map"] == pytest.approx((1 + (1 + 2 / 3) / 2) / 2) and numbers["classes"] == 2
-    losses = np.where(LABELS, np.log1p(np.exp(-LOGITS)), np.log1p(np.exp(LOGITS))).mean(1)
+    losses = np.where(labels, np.log1p(np.exp(-logits)), np.log1p(np.exp(logits))).mean(1)
     assert numbers["loss"] == pytest.approx(losses.mean(), rel=1e-6)
     np.testing.assert_allclose(losses_of(tested), losses, rtol=1e-5)
     assert sum(each.videos for each in numbers["bins"]) == 12

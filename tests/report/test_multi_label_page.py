@@ -3,13 +3,11 @@
 import csv
 
 import numpy as np
-from test_multi_label import LABELS, tested
 
 from r3d_jax.report import multi_label_page as page
 from r3d_jax.report.multi_label import by_label, numbers_of
 from r3d_jax.report.page import fill
 
-__all__ = ["tested"]
 NAMES = ("run", "<left>", "c;d")
 
 
@@ -35,17 +33,17 @@ def test_the_table_of_classes_has_a_dash_where_there_is_no_video(tested):
 
 
 def test_it_is_told_what_is_found_what_is_not_and_what_is_wrong(tested):
-    told = page.told_of(LABELS[0], tested.probabilities[0], NAMES)
+    told = page.told_of(tested.labels[0], tested.probabilities[0], NAMES)
     assert told == (
         'is <span class="right-text">run</span> 88.1 %, <span class="wrong-text">&lt;left&gt;</span> 26.9 %; taken for '
         '<span class="wrong-text">c;d</span> 73.1 %'
     )
-    assert page.told_of(LABELS[2], tested.probabilities[2], NAMES) == "is none of the classes"
+    assert page.told_of(tested.labels[2], tested.probabilities[2], NAMES) == "is none of the classes"
 
 
 def test_every_prediction_is_a_line(tested):
     missing = tested._replace(missing={4: "gone"})
-    names, labels = np.array([f"v{i}.avi" for i in range(5)]), np.concatenate([LABELS, [[1, 1, 0]]])
+    names, labels = np.array([f"v{i}.avi" for i in range(5)]), np.concatenate([tested.labels, [[1, 1, 0]]])
     rows = list(csv.DictReader(page.predictions_csv(missing, NAMES, names, labels).splitlines()))
     assert [row["labels"] for row in rows] == ["run|<left>", "<left>", "", "run", "run|<left>"]
     assert [row["predicted"] for row in rows] == ["run|c;d", "<left>", "", "run|<left>", ""]
