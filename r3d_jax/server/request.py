@@ -22,14 +22,14 @@ class Wanted(NamedTuple):
 
     Attributes:
       top: at most so many classes.
-      threshold: the least probability that is given; 0: any.
       timeline, cam: whether the classes' course and the pictures are asked for.
+      threshold: the least probability that is given; 0: any.
     """
 
     top: int
-    threshold: float
     timeline: bool
     cam: bool
+    threshold: float = 0.0
 
 
 def wanted(query: Mapping[str, str], classes: int, threshold: float = 0.0) -> Wanted:
@@ -55,7 +55,7 @@ def wanted(query: Mapping[str, str], classes: int, threshold: float = 0.0) -> Wa
     flags = [query.get(name, "0") for name in ("timeline", "cam")]
     if not set(flags) <= {"0", "1"}:
         raise Refused(400, "`timeline` and `cam` must be 0 or 1")
-    return Wanted(min(int(top), classes), float(least), *(flag == "1" for flag in flags))
+    return Wanted(min(int(top), classes), *(flag == "1" for flag in flags), threshold=float(least))
 
 
 def check_sender(asked: str, origin: str, host: str) -> None:
