@@ -27,7 +27,8 @@ def respond(
     Args:
       logits: of the question's views, followed by those of its clips along the video.
       top: how many classes are given.
-      threshold: the least probability that is given, over time of the largest; 0: any. The response has it too.
+      threshold: the least probability that is given; 0: any. Over time, classes are given that reach it once, or the
+        likeliest where none does. The response has it too.
 
     Raises:
       Refused: 500: logits that are not finite, which JSON has no words for.
@@ -47,7 +48,9 @@ def respond(
         response["threshold"] = threshold
     if len(question.along):
         course = probabilities(logits[views:, None], network)
-        shown = [i for i in np.argsort(-course.max(0), kind="stable")[:top] if course[:, i].max() >= threshold]
+        highest = course.max(0)
+        order = np.argsort(-highest, kind="stable")[:top]
+        shown = order[: max(1, int((highest[order] >= threshold).sum()))]
         response["timeline"] = {
             "seconds": question.along_seconds.round(3).tolist(),
             "classes": [
