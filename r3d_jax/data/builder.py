@@ -87,6 +87,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.max_broken, self.short_edge, self.key_every, self.renew = max_broken, short_edge, key_every, renew
         self._needed = 0  # bytes, as far as is known yet
         self._stored: dict[str, Callable] = {}  # by the digest of a file: what an earlier preparation has made of it
+        self._members: dict[str, str] = {}  # by the name of a video: what it was for in fold 1 of that preparation
         variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
         with usual_warnings_off():
             super().__init__(
@@ -159,6 +160,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         with alone(folder, lambda: fresh._needed):
             records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
             fresh._data_dir = str(folder.with_name(RENEWED))
+            fresh._members = dict(zip(index["name"], index["fold1"]))
             for row, digest in enumerate(origin.videos if origin else ()):
                 fresh._stored[digest] = partial(prepared_of, records, index, row)
             fresh._fill()
