@@ -22,7 +22,8 @@ class DataConfig:
     test_share: float = setting(0.2, "video_folder: about what part of each class is held out where the source has no "
                                      "split of its own")  # fmt: skip
     group: str = setting("", 'video_folder: regular expression; videos in whose "class/file" it finds one text stay '
-                             "on one side of the split; empty: those whose names look like cuts of one recording")  # fmt: skip
+                             "on one side of the split; empty: those do whose names look like cuts of one "
+                             "recording")  # fmt: skip
     split_seed: int = setting(0, "video_folder: of the draw of what is held out", low=0)
     data_dir: str = setting("data", "folder that prepared data sets are kept in")
     fold: int = setting(1, "which of the data set's official splits")

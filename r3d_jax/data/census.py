@@ -100,8 +100,8 @@ def uneven(census: Census) -> list[str]:
         return []
     return [
         f"classes are uneven, {ratio:.3g} to 1 ({census.class_names[most]} with {census.train[most]:,} training "
-        f"videos, {census.class_names[least]} with {census.train[least]:,}): small ones are easily missed, and the "
-        "accuracy is mostly that of the large ones; the report has the recall of each class"
+        f"videos, {census.class_names[least]} with {census.train[least]:,}): beside the accuracy, look at the recall "
+        "of each class in the report"
     ]
 
 
@@ -119,8 +119,8 @@ def mixed_rates(frame_rates: Iterable[float], *, frames: int, stride: int = 1) -
     reach = span(frames, stride)
     return [
         f"frame rates differ, from {low:g} to {high:g} a second (mostly {common:g}: {most:,} of {counts.total():,} "
-        f"videos): a clip of {frames} frames lasts {reach / high:.2g} to {reach / low:.2g} s; `clip.frame_rate` "
-        f"(={common:g}) would bring all to one rate by their time stamps"
+        f"videos), so a clip of {frames} frames lasts from {reach / high:.2g} to {reach / low:.2g} s; "
+        f"`clip.frame_rate` (={common:g}) would bring all to one rate"
     ]
 
 

@@ -11,6 +11,8 @@ from r3d_jax.data.recordings import recordings
 from r3d_jax.data.sources import some
 from r3d_jax.errors import InputError
 
+SHARE = 0.2  # of each class
+
 
 class Split(NamedTuple):
     """What each video is for.
@@ -27,7 +29,7 @@ class Split(NamedTuple):
 
 
 def split_of(
-    entries: Sequence[Entry], *, share: float = 0.2, group: str = "", seed: int = 0, earlier: Mapping[str, str] = {}
+    entries: Sequence[Entry], *, share: float = SHARE, group: str = "", seed: int = 0, earlier: Mapping[str, str] = {}
 ) -> Split:
     """What each video is for, as the source says or, where it does not, as `hold_out` draws it.
 
@@ -149,7 +151,6 @@ def _told(cuts):
         return []
     (stem, most), videos = counts.most_common(1)[0], counts.total()
     return [
-        f"the names of {videos:,} videos look like cuts of {len(counts):,} recordings ({stem}: {most:,} videos), which "
-        "are held out as a whole, for cuts of one recording are alike; where they are not that, `group` tells how to "
-        "see it ('.+': each video by itself)"
+        f"the names of {videos:,} videos look like cuts of {len(counts):,} recordings ({stem}: {most:,}), which are "
+        "held out whole; if they are none, set `group` ('.+': each video by itself)"
     ]

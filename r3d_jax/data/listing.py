@@ -126,8 +126,8 @@ def check_levels(entries: Sequence[Entry], folder: Path) -> None:
     only = f"name {folder / next(iter(below))} as `source`, " if len(below) == 1 else ""
     raise InputError(
         f"{folder} must hold a folder for each class with its videos in it, but in {some(sorted(below))} there are "
-        f"only further folders ({some(seen)}), and which of them are the classes is anyone's guess: {only}move the "
-        "classes' folders into one folder (or into `train` and `test`), or name a .csv of path and label"
+        f"only further folders ({some(seen)}), and nothing says which are the classes: {only}move the classes' folders "
+        "into one folder (or into `train` and `test`), or name a .csv of path and label"
     )
 
 

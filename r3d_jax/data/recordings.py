@@ -46,6 +46,6 @@ def _seem_cut(counts):
     shared = {stem: count for stem, count in counts.items() if count > 1 and stem}
     if len(counts) < 2 or 2 * sum(shared.values()) < videos:
         return False
-    common = len(os.path.commonprefix(list(counts)).rstrip("0123456789"))  # noqa: RUF071: of names, not of paths
+    common = len(os.path.commonprefix(list(counts)).rstrip("0123456789"))  # noqa: RUF071  letter by letter it is
     numbered = all(any(map(str.isdigit, stem[common:])) for stem in shared)
     return numbered or (len(shared) >= 3 and 2 * max(shared.values()) <= videos)
