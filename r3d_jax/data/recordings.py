@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 # What tells the cuts of a recording apart, at the end of their names: a number of at most five digits, with or without
 # a word before it (`_c01`, ` part 2`, ` (3)`), or the two times of a Kinetics clip. Longer numbers are dates and times.
-_WORD = r"(?:(?<![^\W\d_])(?:c|clip|cut|part|pt|seg|segment|scene|shot|chunk|take))?"
+_WORD = r"(?:(?<=[\s_./\d-])(?:c|clip|cut|part|pt|seg|segment|scene|shot|chunk|take))?"
 _NUMBER = re.compile(rf"[\s_.-]*(?:\d{{6}}_\d{{6}}|{_WORD}[\s_.-]*\(?(?<!\d)\d{{1,5}}\)?)$", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-_.]\d\d[-_.]\d\d$")
 

@@ -59,4 +59,10 @@ def survey(
         *uneven(census),
         *mixed_rates([info.frame_rate for info in infos], frames=frames, stride=stride),
     ]
-    return facts, [*gaps(census), *near_equal(classes), *same_videos(digests, names, labels, members)]
+    alone = [f"all videos are of one class ({classes[0]}), and a network learns to tell classes apart"]
+    return facts, [
+        *(alone if len(classes) == 1 else ()),
+        *gaps(census),
+        *near_equal(classes),
+        *same_videos(digests, names, labels, members),
+    ]

@@ -39,7 +39,9 @@ def test_empty_class_folders_and_videos_of_no_class_are_told(tmp_path):
         f"2 videos in {source} itself, not in a class's folder, are left out",
         "no video in sit: an empty folder is no class",
     ]
-    of_test = read_folder(write(tmp_path / "both", "train/run/a.mp4", "train/sit/b.mp4", "test/run/c.mp4", "test/sit/x"))
+    of_test = read_folder(
+        write(tmp_path / "both", "train/run/a.mp4", "train/sit/b.mp4", "test/run/c.mp4", "test/sit/x")
+    )
     assert of_test.notes == ["no video in test/sit: an empty folder is no class"]
 
 
@@ -48,8 +50,14 @@ def test_empty_class_folders_and_videos_of_no_class_are_told(tmp_path):
     [
         (["train/run/a.mp4", "val/a.mp4", "dev/b.mp4"], "holds dev and val, and each could be its test split"),
         (["train/run/a.mp4", "training/run/a.mp4", "test/run/a.mp4"], "holds train and training, and each could be"),
-        (["train/run/a.mp4", "test/a.mp4", "test/b.mp4"], r"test holds 2 videos and no folder of a class .* name train"),
-        (["train/a.mp4", "test/run/a.mp4"], "train holds 1 videos and no folder of a class .* name test as `source`"),
+        (
+            ["train/run/a.mp4", "test/a.mp4", "test/b.mp4"],
+            r"test holds 2 videos and no folder of a class .* name .*/train as",
+        ),
+        (
+            ["train/a.mp4", "test/run/a.mp4"],
+            "train holds 1 videos and no folder of a class .* name .*/test as `source`",
+        ),
         (["a.mp4"], "no videos in .*: it must hold a folder for each class"),
     ],
 )
@@ -105,7 +113,10 @@ def test_a_table_with_all_three_splits_is_trained_and_tested_on_as_it_says(tmp_p
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("a,run,train\nb,run,holdout\n", r"row 2 of .* \(b, run, holdout\) has the split 'holdout', which is none of train"),
+        (
+            "a,run,train\nb,run,holdout\n",
+            r"row 2 of .* \(b, run, holdout\) has the split 'holdout', which is none of train",
+        ),
         ("file,class,split\na,run,train\n", r"row 1 .* has the split 'split'.* need the titles path, label and split"),
         ("a,run,train\nb,sit,train\n", "all videos of .* are for train; it must name some for train and some for test"),
         ("a,run,val\nb,sit,test\n", "all videos of .* are for test and val"),

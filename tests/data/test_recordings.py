@@ -26,7 +26,8 @@ KINETICS += [f"a1b2c3d4e5F_{start:06d}_{start + 10:06d}.mp4" for start in (7, 90
         (["match1 part 1.mp4", "match1 part 2.mp4", "match2 part 1.mp4", "match2 part 2.mp4"], {"match1", "match2"}),
         (["2021-05-01 clip (1).mp4", "2021-05-01 clip (2).mp4", "2021-05-02 clip (1).mp4"], None),
         (["take 1/1.avi", "take 1/2.avi", "take 2/1.avi", "take 2/2.avi"], {"take 1", "take 2"}),
-        ([f"{name}_{i}.mp4" for name in ("anna", "bob", "carla") for i in (1, 2)], {"anna", "bob", "carla"}),
+        ([f"{name}_{i}.mp4" for name in ("anna", "bob", "c") for i in (1, 2)], {"anna", "bob", "c"}),
+        (["S1C1.mp4", "S1C2.mp4", "S2C1.mp4", "S2C2.mp4"], {"S1", "S2"}),
     ],
 )
 def test_running_numbers_after_several_stems_are_cuts_of_recordings(files, stems):
@@ -41,6 +42,7 @@ def test_running_numbers_after_several_stems_are_cuts_of_recordings(files, stems
         [f"video_{i:03d}.mp4" for i in range(1, 60)],  # one stem for all of a class
         [f"{i}.mp4" for i in range(9)],
         [f"run{i}.avi" for i in range(9)],
+        [f"clip_{i}.avi" for i in range(9)],
         ["IMG_1201.MOV", "IMG_1202.MOV", "IMG_1203.MOV", "MVI_0001.MOV", "MVI_0002.MOV"],  # two cameras
         [f"{name}_{i}.mp4" for name, count in (("a", 7), ("b", 2), ("c", 2)) for i in range(count)],  # mostly of one
         [f"2021-05-{day:02d}.mp4" for day in range(1, 20)] + ["2021-06-01.mp4", "2021-06-02.mp4"],

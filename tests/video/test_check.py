@@ -52,9 +52,9 @@ def test_the_command_prints_a_table_and_its_exit_status_tells(folder, capsys):
     with pytest.raises(SystemExit) as ended:
         command(["check", str(folder)])
     lines = capsys.readouterr().out.splitlines()
-    assert ended.value.code == 1 and len(lines) == 8
+    assert ended.value.code == 1
     assert lines[0] == "b/again.avi  duplicate        the same bytes as a/fine.avi"
-    assert "; 7 files to look at: 1 duplicate, 1 fewer frames, 1 no video stream, 1 short, 3 unreadable" in lines[-1]
+    assert "; 7 files to look at: 1 duplicate, 1 fewer frames, 1 no video stream, 1 short, 3 unreadable" in lines[7]
     with pytest.raises(SystemExit) as ended:
         command(["check", str(folder / "a")])
     assert ended.value.code == 0
