@@ -10,14 +10,14 @@ INFO = VideoInfo(8, 8, 25.0, 16, 20)
 def found(tmp_path):
     """A function of names of files, and of their digests where they are not their own: what `survey` says of them."""
 
-    def of(*names, digests={}, broken=(), rates={}):
+    def of(*names, digests=(), broken=(), rates=()):
         read = {}
         for name in names:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-            info = None if name in broken else INFO._replace(frame_rate=rates.get(name, 25.0))
-            read[path] = digests.get(name, name), info
+            info = None if name in broken else INFO._replace(frame_rate=dict(rates).get(name, 25.0))
+            read[path] = dict(digests).get(name, name), info
         return survey(tmp_path, read, frames=8, stride=1)
 
     return of

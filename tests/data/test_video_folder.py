@@ -81,7 +81,7 @@ def test_a_renewed_data_set_keeps_what_it_held_out(builder, tmp_path):
     write(source, "run/6.mp4", "run/7.mp4")
     paths = [f"mine/{path.parent.name}/{path.name},{path.parent.name}\n" for path in sorted(source.rglob("*.mp4"))]
     (tmp_path / "list.csv").write_text("".join(paths))
-    with pytest.raises(InputError, match="new: .*run/6.mp4, .*run/7.mp4.*set `renew`"):
+    with pytest.raises(InputError, match=r"new: .*run/6.mp4, .*run/7.mp4.*set `renew`"):
         builder(**where).load()
     renewed = builder(**where, renew=True).load()
     assert set(held) == set(names_in(renewed, "test")) - {"mine/run/6.mp4", "mine/run/7.mp4"}
