@@ -28,7 +28,7 @@ class Census(NamedTuple):
     test: Int[np.ndarray, "class"]
 
 
-def census_of(labels: Sequence[int] | np.ndarray, members: Sequence[str] | np.ndarray, class_names: tuple[str, ...]):
+def census_of(labels: Sequence[int] | np.ndarray, members: Sequence[str], class_names: tuple[str, ...]) -> Census:
     """Counts videos.
 
     Args:

@@ -58,14 +58,14 @@ def load_videos(config: Config) -> VideoSet:
 
 def _faults(videos, fold, folder):
     """What is wrong with a fold; of one that the data set does not have, `split_rows` speaks."""
-    labels, members = videos.index["label"], videos.index.get(f"fold{fold}", [])
-    if not len(members):
+    if f"fold{fold}" not in videos.index:
         return []
+    labels, members = (videos.index[column].tolist() for column in ("label", f"fold{fold}"))
     origin = read_origin(folder / ORIGIN)
     names = [videos.class_names[label] for label in labels]
     return [
         *gaps(census_of(labels, members, videos.class_names), f" in fold {fold} that can be decoded"),
-        *(same_videos(origin.videos, videos.index["name"], names, members) if origin else ()),
+        *(same_videos(origin.videos, videos.index["name"].tolist(), names, members) if origin else ()),
         *near_equal(videos.class_names),
     ]
 
