@@ -143,9 +143,13 @@ def same_videos(
         ("split", "both in training and in test: the accuracy counts what was trained on; remove one of each"),
         ("class", "of several classes: no network can tell those apart; remove all but one of each"),
     ):
-        found = [" = ".join(names.values()) for (_, kind), names in first.items() if kind == what and len(names) > 1]
+        found = [
+            " = ".join(f"{key} {name}" for key, name in names.items())
+            for (_, kind), names in first.items()
+            if kind == what and len(names) > 1
+        ]
         if found:
-            lines.append(f"{len(found):,} of the videos are {meaning} ({some(found)})")
+            lines.append(f"{len(found):,} {'video is' if len(found) == 1 else 'videos are'} {meaning} ({some(found)})")
     return lines
 
 

@@ -32,8 +32,8 @@ def test_what_training_would_make_of_the_folders_is_told(run, videos):
         "always answering ride, the largest class, would be right for 100.00% of the test videos",
         "val is what is tested on, since there is no test beside it",
         "1 of 2 classes have no test video (run): no accuracy speaks of them",
-        "1 of the videos are both in training and in test: the accuracy counts what was trained on; remove one of each "
-        "(ride/v0.avi = ride/v0.avi)",
+        "1 video is both in training and in test: the accuracy counts what was trained on; remove one of each "
+        "(train ride/v0.avi = test ride/v0.avi)",
     ]
 
 

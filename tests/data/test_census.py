@@ -76,8 +76,11 @@ def test_files_of_the_same_content_in_both_splits_or_of_two_classes_are_told():
     assert same_videos("xyzwxz", names, "pqpqpp", sides) == []  # twice in training, or in no split
     assert same_videos(["", ""], names, "pq", ["train", "test"]) == []
     both, classes = same_videos("xxyyzz", names, "ppqrss", ["train", "test"] * 3)
-    assert both.startswith("3 of the videos are both in training and in test: ") and "(a = b, c = d, e = f)" in both
-    assert classes.startswith("1 of the videos are of several classes: ") and classes.endswith("(c = d)")
+    assert (
+        both.startswith("3 videos are both in training and in test: ")
+        and "(train a = test b, train c = test d, train e = test f)" in both
+    )
+    assert classes.startswith("1 video is of several classes: ") and classes.endswith("(q c = r d)")
 
 
 def test_labels_that_differ_in_case_or_blanks_alone_are_told():

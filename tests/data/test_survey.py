@@ -53,8 +53,8 @@ def test_faults_are_told(found):
     assert faults == [
         "2 of 3 classes have no test video (Sit, sit): no accuracy speaks of them",
         "classes differ in case or blanks alone: 'Sit' and 'sit'; call them the same",
-        "1 of the videos are both in training and in test: the accuracy counts what was trained on; remove one of each "
-        "(run/0.mp4 = run/1.mp4)",
+        "1 video is both in training and in test: the accuracy counts what was trained on; remove one of each "
+        "(train run/0.mp4 = test run/1.mp4)",
     ]
 
 

@@ -38,8 +38,8 @@ def test_what_is_wrong_with_the_split_is_told_before_training(tmp_path, capsys):
         assert gap == (
             "1 of 3 classes have no test video in fold 1 that can be decoded (jump): no accuracy speaks of them"
         )
-        assert same.startswith("1 of the videos are both in training and in test: ")
-        assert same.endswith("(run/a.avi = run/a.avi)")
+        assert same.startswith("1 video is both in training and in test: ")
+        assert same.endswith("(train run/a.avi = test run/a.avi)")
 
 
 @pytest.mark.slow
