@@ -1,8 +1,8 @@
 """python main.py --config configs/video_folder.py --config.data.source=PATH
 
-R3D-18 on videos of your own. PATH: a folder with a folder for each class, or with `train` and `test` (or `val`) and such
-folders in them, or a .csv or .tsv of path, label and, if it likes, split. Without a split, about a fifth of each class
-is held out: data.test_share; videos whose names look like cuts of one recording stay together, or as data.group says.
+R3D-18 on videos of your own. PATH: a folder with a folder for each class, or with `train` and `test` (or `val`) and
+such folders in them, or a .csv or .tsv of path, label and, if it likes, split. Without a split, about a fifth of each
+class is held out (data.test_share); names that look like cuts of one recording stay together, or as data.group says.
 Where there are few videos, fine-tune a trained network: configs/finetune.py. A training clip costs 0.12 TFLOP.
 """
 

@@ -55,7 +55,7 @@ def split_of(
         return Split([str(entry.path) for entry in entries], given, [])
     cuts = recordings(names, labels)
     groups = [cut or name for cut, name in zip(cuts, names)]
-    return Split(groups, _drawn(groups, labels, share, seed, names, earlier), _told(cuts))
+    return Split(groups, _drawn(groups, labels, share, seed, names, earlier), [] if earlier else _told(cuts))
 
 
 def hold_out(

@@ -83,6 +83,13 @@ def test_names_that_look_like_cuts_are_held_out_by_recording_and_told():
     ]
 
 
+def test_what_an_earlier_version_has_torn_stays_so_and_nothing_else_is_said():
+    listed = entries(*(f"run/g{g}_{c}.avi" for g in range(4) for c in range(5)))
+    torn = {entry.name: "test" if entry.name.endswith("_0.avi") else "train" for entry in listed}
+    split = split_of(listed, earlier=torn)
+    assert dict(zip((entry.name for entry in listed), split.members)) == torn and split.notes == []
+
+
 def test_a_pattern_or_a_split_of_ones_own_wins():
     listed = entries(*(f"run/g{g}_{c}.avi" for g in range(4) for c in range(5)))
     alone = split_of(listed, group=".+")
