@@ -52,7 +52,9 @@ def theirs(data, flags, seed):
     train, test, rate, classes = data
     torch.manual_seed(seed)
     model = classy_r3d(flags, classes)
-    plain = [p for module in model.modules() if not isinstance(module, nn.BatchNorm3d) for p in module.parameters(False)]
+    plain = [
+        p for module in model.modules() if not isinstance(module, nn.BatchNorm3d) for p in module.parameters(False)
+    ]
     norms = [p for module in model.modules() if isinstance(module, nn.BatchNorm3d) for p in module.parameters(False)]
     groups = [{"params": plain, "weight_decay": flags.weight_decay}, {"params": norms, "weight_decay": 0.0}]
     optimizer, losses = torch.optim.SGD(groups, lr=0.0, momentum=0.9), []

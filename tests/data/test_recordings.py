@@ -20,6 +20,7 @@ KINETICS += [f"a1b2c3d4e5F_{start:06d}_{start + 10:06d}.mp4" for start in (7, 90
     [
         (UCF101, {"v_Punch_g01", "v_Punch_g02", "v_Punch_g03"}),
         (ARID, {"Jump_11", "Jump_8"}),
+        (["Jump_1_1.mp4", "Jump_1_2.mp4", "Jump_11_1.mp4", "Jump_11_2.mp4"], {"Jump_1", "Jump_11"}),
         (HMDB51, {"April_09_brush_hair_u_nm_np1_ba_goo", "April_09_brush_hair_u_nm_np2_ba_goo"}),
         (DIVING48, {"_8Vy3dlHg2w", "2x00lRzlTVQ", "ZkQZ3dPp1Xc"}),
         (KINETICS, {"dQw4w9WgXcQ", "a1b2c3d4e5F"}),
@@ -68,3 +69,8 @@ def test_each_class_is_looked_at_by_itself_and_a_stem_is_one_recording_in_all():
 def test_folders_that_a_table_names_and_that_all_share_tell_nothing():
     names = [f"data1/clips/{i}.mp4" for i in range(8)]
     assert recordings(names, ["run"] * 4 + ["sit"] * 4) == [""] * 8
+
+
+def test_all_of_ucf101_is_cut_from_recordings():
+    names = [f"C{label}/v_C{label}_g{g:02d}_c{c:02d}.avi" for label in range(101) for g in range(1, 26) for c in (1, 2)]
+    assert len(set(recordings(names, [name.split("/")[0] for name in names]))) == 101 * 25
