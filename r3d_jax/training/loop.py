@@ -13,6 +13,7 @@ import numpy as np
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.preparation import most_broken
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
 from r3d_jax.models.classifier import Classifier
@@ -24,6 +25,7 @@ from r3d_jax.training.failures import Failures
 from r3d_jax.training.initialise import compare_clips, make_model, take_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
+from r3d_jax.training.overview import baseline, overview
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
 from r3d_jax.training.steps import abstract_state, init_state, train_step
@@ -37,7 +39,10 @@ from r3d_jax.weights.trained import TrainedNetwork
 
 
 class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works. `source` is what a new run is initialised from."""
+    """What a run works with; nothing of it changes while it works.
+
+    `source` is what a new run is initialised from, and `baseline` the accuracy of always answering the largest class.
+    """
 
     config: Config
     workdir: Path
@@ -49,6 +54,7 @@ class Task(NamedTuple):
     pace: Pace
     train: Batches
     test: Batches
+    baseline: float
 
     @property
     def total_steps(self) -> int:
@@ -116,13 +122,10 @@ def _prepare(config, workdir, devices):
     for line in lines or ():
         say(line)
     tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
-    say(
-        f"{config.data.name} fold {config.data.fold}: {train_set.num_videos} training and {test_set.num_videos} test "
-        f"videos, {len(videos.class_names)} classes; {len(train_set)} steps an epoch on {len(devices)} "
-        f"{devices[0].platform} device(s)"
-    )
+    say("\n".join(overview(config, videos, len(train_set), devices)))
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set)
+    known = config, workdir, devices, videos.class_names, model, source
+    return Task(*known, tx, pace, train_set, test_set, baseline(config, videos))
 
 
 def _initial_state(task, checkpoints):
@@ -152,7 +155,7 @@ def _evaluate(task, state, received):
 def _test_finished(task, state, received):
     say(f"This run is finished ({int(state.step) // len(task.train)} epochs); testing its last checkpoint.")
     if summary := _evaluate(task, state, received):
-        say(f"test: {describe(summary, task.test.num_videos)}")
+        say(f"test: {describe(summary, task.test.num_videos, task.baseline)}")
 
 
 def _train(task, state, checkpoints, log, received):
@@ -165,7 +168,7 @@ def _train(task, state, checkpoints, log, received):
         return True
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
-    compiled, failures = None, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
+    compiled, failures = None, Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
     saved_at = time.monotonic()
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
         throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
@@ -239,4 +242,4 @@ def _test(task, state, checkpoints, log, received):
         _save(checkpoints, state, "best")
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
-    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos)}")
+    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, task.baseline)}")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
-from r3d_jax.data.sampling import epoch_order, gaps, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
 from r3d_jax.errors import InputError
 
 
@@ -27,17 +27,6 @@ def test_a_missing_fold_or_an_empty_split_is_an_error(videos):
         split_rows(videos, 1, "test")
     with pytest.raises(InputError, match=r"`split` .='none'. must be train or test"):
         split_rows(videos, 1, "none")
-
-
-def test_classes_without_a_video_are_told_with_what_follows(videos):
-    assert gaps(videos, 1) == [
-        "1 of 3 classes have no train video in fold 1 that can be decoded (c): the network cannot learn them"
-    ]
-    told = gaps(videos, 2)
-    assert told == [
-        "2 of 3 classes have no test video in fold 2 that can be decoded (b, c): no accuracy speaks of them"
-    ]
-    assert gaps(videos, 3) == []  # `split_rows` speaks of such a fold
 
 
 def test_an_epoch_has_as_many_steps_as_show_every_video():
