@@ -3,10 +3,8 @@
 import base64
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,13 +14,13 @@ from flax.traverse_util import flatten_dict
 from r3d_jax.errors import InputError
 from r3d_jax.files import LOCK, occupied, refuse_existing, told_when_full, whole, write_text
 from r3d_jax.inference.features import VideoFeatures, video_features
+from r3d_jax.inference.features_formats import writer_of
 from r3d_jax.inference.forward import block_of
 from r3d_jax.models.description import to_dict
 from r3d_jax.weights.integrity import checksum
 from r3d_jax.weights.trained import TrainedNetwork
 
 FACTS, LINES = "facts.json", "videos.jsonl"  # of the folder beside the file
-ROWS = 1024  # of a group in a Parquet file
 FREE = ("source", "failed")  # facts that may differ from those of what is done already
 
 
@@ -65,7 +63,7 @@ def save_features(
         full; no video can be read.
       OSError: the folder cannot be written to.
     """
-    write = _writer(out)
+    write = writer_of(out)
     refuse_existing(out)
     facts = _facts(network, source, block, each_view, views)
     compute = _bound(network, {"block": block, "each_view": each_view, "views": views, **options})
@@ -81,7 +79,7 @@ def save_features(
                 write(unfinished, _entries(lines, read), len(read), facts | {"failed": failed})
         for name in (FACTS, LINES):
             (part / name).unlink()
-    if not any(part.iterdir()):
+    if part.exists() and not any(part.iterdir()):
         part.rmdir()
     if not read:
         raise InputError(f"none of {len(names)} videos can be read, so there are no features to write")
@@ -176,64 +174,3 @@ def _entries(lines: BinaryIO, read: list[_Done]) -> Iterator[VideoFeatures]:
         entry = json.loads(lines.readline())
         features = np.frombuffer(base64.b64decode(entry["features"]), "<f4").reshape(entry["shape"])
         yield VideoFeatures(entry["video"], entry["frames"], np.array(entry["seconds"]), features)
-
-
-def _writer(out):
-    if out.suffix == ".npz":
-        return _write_npz
-    if out.suffix != ".parquet":
-        raise InputError(f"{out} must be called *.npz or *.parquet")
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "Parquet is written by the package pyarrow, which is not installed: pip install pyarrow, or name a file "
-            "called *.npz"
-        ) from error
-    return _write_parquet
-
-
-def _columns(each: VideoFeatures, each_view):
-    """The columns of a video's rows."""
-    rows = np.atleast_2d(each.features)
-    columns = {"video": [each.video] * len(rows), "frames": [each.frames] * len(rows)}
-    if each_view:
-        columns |= {"view": list(range(len(rows))), "seconds": each.seconds.tolist()}
-    return columns | {"features": rows}
-
-
-def _write_npz(path, entries, count, facts):
-    """As `np.savez` does, but for the features, which go from file to file one video after the other."""
-    columns: dict[str, list] = {}
-    with zipfile.ZipFile(path, "w") as archive:
-        with archive.open("features.npy", "w", force_zip64=True) as file:
-            for i, each in enumerate(entries):
-                found = _columns(each, facts["each_view"])
-                rows = found.pop("features")
-                if i == 0:
-                    header = {"descr": "<f4", "fortran_order": False, "shape": (count * len(rows), rows.shape[1])}
-                    np.lib.format.write_array_header_1_0(file, header)
-                file.write(rows.tobytes())
-                for name, values in found.items():
-                    columns.setdefault(name, []).extend(values)
-        for name, values in {**columns, "facts": json.dumps(facts)}.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.array(values), allow_pickle=False)
-
-
-def _write_parquet(path, entries, count, facts):
-    del count
-    import pyarrow
-    from pyarrow import parquet
-
-    writer = None
-    with path.open("wb") as file:
-        while some := list(islice(entries, ROWS)):
-            parts = [_columns(each, facts["each_view"]) for each in some]
-            columns = {name: [value for part in parts for value in part[name]] for name in parts[0]}
-            flat = pyarrow.array(np.concatenate(columns["features"]))
-            columns["features"] = pyarrow.FixedSizeListArray.from_arrays(flat, len(columns["features"][0]))
-            table = pyarrow.table(columns, metadata={"r3d_jax": json.dumps(facts)})
-            writer = writer or parquet.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-        writer.close()
