@@ -5,18 +5,16 @@ import signal
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
-from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.batches import read_ahead
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
-from r3d_jax.models.classifier import Classifier
-from r3d_jax.training import from_config, metrics_log
+from r3d_jax.training import from_config, metrics_log, probe
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_loss, check_state
 from r3d_jax.training.evaluation import describe, evaluate
@@ -27,33 +25,13 @@ from r3d_jax.training.metrics_log import MetricsLog, draw_curves
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
 from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.task import Task
 from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
 from r3d_jax.weights.run_files import description_of, read_network
-from r3d_jax.weights.trained import TrainedNetwork
-
-
-class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works. `source` is what a new run is initialised from."""
-
-    config: Config
-    workdir: Path
-    devices: list[jax.Device]
-    class_names: tuple[str, ...]
-    model: Classifier
-    source: TrainedNetwork | None
-    tx: Any
-    pace: Pace
-    train: Batches
-    test: Batches
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of all epochs that the configuration asks for."""
-        return self.config.train.epochs * len(self.train)
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -122,7 +100,7 @@ def _prepare(config, workdir, devices):
         f"{devices[0].platform} device(s)"
     )
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set)
+    return Task(config, workdir, devices, videos, model, source, tx, pace, train_set, test_set)
 
 
 def _initial_state(task, checkpoints):
@@ -135,7 +113,7 @@ def _initial_state(task, checkpoints):
         return replicate(state, task.devices)
     fresh = init_state(task.model, task.tx, seed=task.config.train.seed, clip=task.config.clip)
     if task.source:
-        variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
+        variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.videos.class_names, task.source)
         seen = compare_clips(task.config.clip, task.source.clip)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
         fresh = fresh._replace(**variables)
@@ -143,6 +121,8 @@ def _initial_state(task, checkpoints):
 
 
 def _evaluate(task, state, received):
+    if task.config.finetune.probe:
+        return probe.evaluate_head(task, state, lambda: bool(received))
     options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
     return evaluate(
         task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options
@@ -163,6 +143,8 @@ def _train(task, state, checkpoints, log, received):
     config, step, total = task.config, int(state.step), task.total_steps
     if step >= total:
         return True
+    if config.finetune.probe:
+        return _train_head(task, state, checkpoints, log, received)
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
     compiled, failures = None, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
@@ -199,6 +181,16 @@ def _train(task, state, checkpoints, log, received):
     if summary := failures.summary():
         say(summary)
     return step >= total
+
+
+def _train_head(task, state, checkpoints, log, received):
+    """The head alone, on features of the trunk; whether it was trained before a signal came."""
+    state = probe.train_head(task, state, lambda: bool(received))
+    if state is None:
+        return False
+    _save(checkpoints, state)
+    _test(task, state, checkpoints, log, received)
+    return True
 
 
 def _compile(task, state, batch, progress):
