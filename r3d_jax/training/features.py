@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.data.reading import reason_of_row
+from r3d_jax.errors import InputError
 from r3d_jax.files import whole, write_text
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.predict import predict_views
@@ -78,6 +80,9 @@ def collect_features(
       stop: asked before each batch.
       workers, processes: that read, as in `read_ahead`.
       views_at_once, dtype: as in `predict_fn`.
+
+    Raises:
+      InputError: what is there already cannot be read.
     """
     model = model.clone(heads=(model.heads[0].clone(num_classes=0),))
     total, done = len(batches) if total is None else total, _begin(folder, facts)
@@ -98,12 +103,14 @@ def collect_features(
             progress.advance()
             if i + 1 == total or time.monotonic() - since >= SECONDS:
                 _write(folder, done, pending)
-                progress.show(i + 1, f"{len(pending) / (time.monotonic() - since):.2f} batches/s")
+                count = sum(part.features.shape[0] * part.features.shape[1] for part in pending)
+                progress.show(i + 1, f"{count / (time.monotonic() - since):.1f} clips/s")
                 done, pending, since = i + 1, [], time.monotonic()
     if pending:
         _write(folder, done, pending)
-    parts = [part for first, last, part in _parts(folder) if last <= total]
-    return _joined(map(_read, parts)) if done >= total else None
+    if done + len(pending) < total:
+        return None
+    return _joined([_read(path) for *_, path in _parts(folder)])
 
 
 def _features_step(variables, batch, *, axis_name, model, views_at_once, dtype) -> Float[Array, "video view feature"]:
@@ -151,8 +158,13 @@ def _write(folder, first, pending):
 
 
 def _read(path):
-    with np.load(path) as file:
-        return Features(**{name: file[name] for name in Features._fields})
+    try:
+        with np.load(path) as file:
+            return Features(**{name: file[name] for name in Features._fields})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} is damaged ({error}); remove {path.parent}, and these features are computed again"
+        ) from error
 
 
 def _joined(parts):

@@ -1,6 +1,5 @@
 """Multinomial logistic regression with an L2 penalty, to convergence by L-BFGS on all rows at once."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -80,7 +79,7 @@ def _solve(
         params, state, i, _, best, since = carry
         value, gradient = value_and_grad(params, state=state)
         updates, state = solver.update(gradient, state, params, value=value, grad=gradient, value_fn=loss)
-        largest = jnp.maximum(*map(lambda x: jnp.abs(x).max(), gradient))
+        largest = jnp.maximum(*(jnp.abs(x).max() for x in gradient))
         since = jnp.where(value < best, 0, since + 1)
         return optax.apply_updates(params, updates), state, i + 1, largest, jnp.minimum(best, value), since
 

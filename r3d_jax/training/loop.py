@@ -100,7 +100,7 @@ def _prepare(config, workdir, devices):
         f"{devices[0].platform} device(s)"
     )
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    return Task(config, workdir, devices, videos, model, source, tx, pace, train_set, test_set)
+    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set, videos)
 
 
 def _initial_state(task, checkpoints):
@@ -113,7 +113,7 @@ def _initial_state(task, checkpoints):
         return replicate(state, task.devices)
     fresh = init_state(task.model, task.tx, seed=task.config.train.seed, clip=task.config.clip)
     if task.source:
-        variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.videos.class_names, task.source)
+        variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
         seen = compare_clips(task.config.clip, task.source.clip)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
         fresh = fresh._replace(**variables)
@@ -122,7 +122,7 @@ def _initial_state(task, checkpoints):
 
 def _evaluate(task, state, received):
     if task.config.finetune.probe:
-        return probe.evaluate_head(task, state, lambda: bool(received))
+        return probe.evaluate_head(task, state.variables, lambda: bool(received))
     options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
     return evaluate(
         task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options

@@ -12,10 +12,9 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.predict import average_views
 from r3d_jax.training.failures import Failures
 from r3d_jax.training.features import Features, collect_features
-from r3d_jax.training.from_config import eval_options
-from r3d_jax.training.logistic import Linear, fit_path
+from r3d_jax.training.logistic import fit_path
 from r3d_jax.training.logs import say
-from r3d_jax.training.metrics import TOP, count, summarise
+from r3d_jax.training.metrics import count, summarise
 from r3d_jax.training.steps import TrainState
 from r3d_jax.training.task import Task
 from r3d_jax.weights.integrity import checksum
@@ -38,7 +37,7 @@ def train_head(task: Task, state: TrainState, stop: Callable[[], bool]) -> Train
     Raises:
       InputError: more training videos cannot be read than may.
     """
-    train = _train_features(task, state, stop)
+    train = _train_features(task, state.variables, stop)
     if train is None:
         return None
     x, labels, classes = train.features[:, 0], train.labels, task.model.heads[0].num_classes
@@ -52,7 +51,7 @@ def train_head(task: Task, state: TrainState, stop: Callable[[], bool]) -> Train
     return state._replace(step=_like(state.step, np.int32(task.total_steps)), params=params)
 
 
-def evaluate_head(task: Task, state: TrainState, stop: Callable[[], bool]) -> dict[str, int | float] | None:
+def evaluate_head(task: Task, variables: dict, stop: Callable[[], bool]) -> dict[str, int | float] | None:
     """What `evaluate` gives of the test videos, from features that are computed once, with two numbers beside it.
 
     They are `knn_top1`, the accuracy of the nearest training videos by the features alone, and `largest_class`, that of
@@ -64,7 +63,7 @@ def evaluate_head(task: Task, state: TrainState, stop: Callable[[], bool]) -> di
     Raises:
       InputError: no test video can be read.
     """
-    test, train = _test_features(task, state, stop), _train_features(task, state, stop)
+    test, train = _test_features(task, variables, stop), _train_features(task, variables, stop)
     if test is None or train is None:
         return None
     missing = test.take(test.reasons != "")
@@ -74,7 +73,7 @@ def evaluate_head(task: Task, state: TrainState, stop: Callable[[], bool]) -> di
         say(f"{len(missing.rows)} test videos cannot be read and are not counted:{listing}")
     if not len(test.rows):
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
-    kernel, bias = (np.asarray(state.params["heads_0"][name]) for name in ("kernel", "bias"))
+    kernel, bias = (np.asarray(variables["params"]["heads_0"][name]) for name in ("kernel", "bias"))
     logits = test.features @ kernel + bias
     counts = count(logits, average_views(logits, model=task.model), test.labels, np.ones(len(logits), bool))
     classes = task.model.heads[0].num_classes
@@ -114,7 +113,7 @@ def choose_penalty(
             hits[i] += (logits.argmax(1) == labels[held]).sum()
         counted += held.sum()
     if not counted:
-        return USUAL, "the usual one: no class has videos of two groups"
+        return USUAL, "the usual one: no class has two videos"
     best = int(losses.argmin())
     return (
         best,
@@ -149,19 +148,19 @@ def _beside(task, train, test):
     knn = np.mean(nearest(means, labels, test.features.mean(1), k) == test.labels).item()
     largest = np.bincount(labels).argmax()
     share = np.mean(test.labels == largest).item()
-    name = task.videos.class_names[largest]
+    name = task.class_names[largest]
     say(f"to compare with: {k} nearest neighbours {knn:.2%}, always {name} {share:.2%} of {len(test.rows):,} videos")
     return {"knn_top1": knn, "largest_class": share}
 
 
 def _groups_of(task, train):
-    """The group of each clip's video; the video itself where groups leave some class nothing to be held out from."""
+    """The group of each clip's video; the video itself where no class has videos of two groups."""
     groups = task.videos.index["group"][train.rows]
-    alone = any(len(np.unique(groups[train.labels == label])) < 2 for label in np.unique(train.labels))
-    return train.rows if alone else groups
+    several = any(len(np.unique(groups[train.labels == label])) > 1 for label in np.unique(train.labels))
+    return groups if several else train.rows
 
 
-def _train_features(task, state, stop) -> Features | None:
+def _train_features(task, variables, stop) -> Features | None:
     config = task.config
     failures = Failures(task.train.names, config.data.max_broken * task.train.num_videos)
 
@@ -171,19 +170,19 @@ def _train_features(task, state, stop) -> Features | None:
             raise InputError(reason)
 
     reading = {"total": task.total_steps, "check": check, "processes": config.data.processes}
-    found = _collect(task, state, "train", {}, stop, batches=task.train, **reading)
+    found = _collect(task, variables, "train", {}, stop, batches=task.train, **reading)
     return found and found.take(found.reasons == "")
 
 
-def _test_features(task, state, stop) -> Features | None:
+def _test_features(task, variables, stop) -> Features | None:
     config = task.config.eval
     facts = {"videos": config.videos, "batch_size": config.batch_size}
     views = {"views_at_once": config.views_at_once}
-    return _collect(task, state, "test", facts, stop, batches=task.test, **views)
+    return _collect(task, variables, "test", facts, stop, batches=task.test, **views)
 
 
-def _collect(task, state, split, facts, stop, *, batches, **options):
-    variables = jax.device_get(state.variables)
+def _collect(task, variables, split, facts, stop, *, batches, **options):
+    variables = jax.device_get(variables)
     seen = {"trunk": variables["params"]["trunk"], "batch_stats": variables["batch_stats"]}
     seen |= {"hidden": variables["params"]["heads_0"].get("hidden", {})}
     facts = {"weights": checksum(flatten_dict(seen, sep="/")), "index": checksum(task.videos.index), **facts}

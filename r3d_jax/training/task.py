@@ -19,13 +19,14 @@ class Task(NamedTuple):
     config: Config
     workdir: Path
     devices: list[jax.Device]
-    videos: VideoSet
+    class_names: tuple[str, ...]
     model: Classifier
     source: TrainedNetwork | None
     tx: Any
     pace: Pace
     train: Batches
     test: Batches
+    videos: VideoSet
 
     @property
     def total_steps(self) -> int:
