@@ -159,7 +159,7 @@ def _write(folder, first, pending):
 
 def _read(path):
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:  # NumPy leaves a damaged one open
             return Features(**{name: file[name] for name in Features._fields})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
