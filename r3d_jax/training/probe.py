@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float, Int
@@ -74,8 +75,9 @@ def evaluate_head(task: Task, variables: dict, stop: Callable[[], bool]) -> dict
     if not len(test.rows):
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
     kernel, bias = (np.asarray(variables["params"]["heads_0"][name]) for name in ("kernel", "bias"))
-    logits = test.features @ kernel + bias
-    counts = count(logits, average_views(logits, model=task.model), test.labels, np.ones(len(logits), bool))
+    logits = jnp.asarray(test.features @ kernel + bias)
+    labels, valid = jnp.asarray(test.labels), jnp.ones(len(logits), bool)
+    counts = count(logits, average_views(logits, model=task.model), labels, valid)
     classes = task.model.heads[0].num_classes
     summary = summarise({name: value.item() for name, value in counts.items()}, classes)
     summary |= {"missing": len(missing.rows), "untested_classes": classes - len(np.unique(test.labels))}

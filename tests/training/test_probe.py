@@ -45,7 +45,7 @@ def test_the_penalty_is_the_one_that_held_out_groups_call_for(rng):
     copies = np.repeat(np.arange(40), 3)
     whole, said = choose_penalty(x[copies], labels[copies], copies, 2, seed=0)
     torn, _ = choose_penalty(x[copies], labels[copies], np.arange(120), 2, seed=0)
-    assert PENALTIES[whole] >= 0.1 and PENALTIES[torn] <= 1e-3
+    assert PENALTIES[whole] >= 0.1 and PENALTIES[torn] <= 0.01
     assert said.startswith("chosen on 5 folds of 40 groups (held-out clips: ")
 
 
