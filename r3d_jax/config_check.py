@@ -11,6 +11,9 @@ from r3d_jax.video.clips import CLIP_RULES
 # What goes beyond one setting's own range. `c` has the sections, and what `check` derives.
 RULES = (
     (lambda c: 0 < c.data.test_share < 1, "`data.test_share` (={c.data.test_share}) must be between 0 and 1"),
+    (lambda c: not c.data.multi_label or c.data.name == "video_folder",
+     "`data.multi_label` (=True) is for a table of your own (`data.name` video_folder): each video of "
+     "{c.data.name} has one label"),
     (lambda c: not c.augment.strides
      or (len(c.augment.strides) == 2 and 1 <= c.augment.strides[0] <= c.augment.strides[1]),
      "`augment.strides` (={c.augment.strides}) must be the first and the last stride, from 1"),
@@ -48,6 +51,9 @@ RULES = (
     (lambda c: not c.finetune.probe or not (c.augment.mixup or c.augment.cutmix),
      "`finetune.probe` (=True) trains on clips of one class, and `augment.mixup` and `augment.cutmix` mix them; set "
      "both to 0"),
+    (lambda c: not c.finetune.probe or not c.data.multi_label,
+     "`finetune.probe` (=True) trains on videos of one class each, and `data.multi_label` is set; train with "
+     "`finetune.freeze_trunk` instead"),
     (lambda c: not c.finetune.probe or c.processes == 1,
      "`finetune.probe` (=True) trains in one process, and here are {c.processes}; start it alone"),
     (lambda c: not c.finetune.freeze_trunk or c.finetune.source,

@@ -92,12 +92,18 @@ def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
     [
         ("model.pool", (1, 7, 7), 1, r"`model.pool` .=.1, 7, 7.. pools parts of them; set it to .0, 0, 0."),
         ("augment.cutmix", 0.5, 1, r"trains on clips of one class, and `augment.mixup` and `augment.cutmix` mix them"),
+        (
+            "data.multi_label",
+            True,
+            1,
+            r"videos of one class each, and `data.multi_label` is set; train with `finetune.f",
+        ),
         ("train.seed", 1, 2, r"trains in one process, and here are 2; start it alone"),
     ],
 )
 def test_a_probe_takes_whole_clips_of_one_class_in_one_process(name, value, processes, message):
     config = changed("finetune.probe", True)
-    config.finetune.source, config.model.pool = "runs/mine", (0, 0, 0)
+    config.finetune.source, config.model.pool, config.data.name = "runs/mine", (0, 0, 0), "video_folder"
     check(config, 1)
     section, field = name.split(".")
     setattr(getattr(config, section), field, value)

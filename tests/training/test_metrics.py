@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seeded import case_of
 
-from r3d_jax.training.metrics import count, hits, summarise
+from r3d_jax.training.metrics import count, count_multi_label, hits, summarise
 
 METERS = case_of("protocol")["meters"]
 
@@ -50,3 +50,19 @@ def test_a_tie_is_a_hit_for_the_lower_class_only():
 def test_top_k_of_too_few_classes_is_left_out():
     counts = dict.fromkeys(("videos", "clips", "loss", "video_top1", "video_top5", "clip_top1", "clip_top5"), 1.0)
     assert "video_top5" not in summarise(counts, 5) and "video_top5" in summarise(counts, 6)
+
+
+def test_of_several_labels_one_among_the_largest_logits_is_a_hit():
+    logits, labels = jnp.array([[3.0, 2.0, 1.0]] * 3), jnp.array([[0, 0, 1], [1, 0, 1], [0, 0, 0]], jnp.uint8)
+    assert hits(logits, labels, 1).tolist() == [False, True, False]
+    assert hits(logits, labels, 3).tolist() == [True, True, False]
+
+
+def test_sums_of_several_labels_leave_out_what_is_not_valid(rng):
+    logits, labels = rng.normal(size=(3, 2, 4)).astype(np.float32), (rng.random((3, 4)) < 0.5).astype(np.uint8)
+    arrays = map(jnp.asarray, (logits, logits.mean(1), labels, np.array([True, False, True])))
+    found = count_multi_label(*arrays)
+    chosen, its = logits.mean(1)[[0, 2]], labels[[0, 2]]
+    losses = np.where(its, np.log1p(np.exp(-chosen)), np.log1p(np.exp(chosen))).mean(1)
+    assert (int(found["videos"]), int(found["clips"])) == (2, 4)
+    assert float(found["loss"]) == pytest.approx(losses.sum(), rel=1e-5)
