@@ -78,6 +78,8 @@ class FinetuneConfig:
 
     source: str = setting("", "a run's folder, a converted or exported file, or the name of a published network")
     checkpoint: str = setting("last", "of a run", choices=("last", "best"))
+    probe: bool = setting(False, "train the head alone, by logistic regression on features that the trunk gives once "
+                                 "of the clips of `train.epochs` passes; `optim` is not used")  # fmt: skip
     freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
     freeze_until: str = setting("", "keep those up to a stage or a block, such as stem, stage2 or a block's name")
     trunk_factor: float = setting(1.0, "of the learning rate, for the trunk", low=0)

@@ -69,6 +69,36 @@ def spread_over_classes(
     return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
 
 
+def grouped_folds(
+    groups: Int[np.ndarray, "video"], labels: Int[np.ndarray, "video"], count: int, seed: int
+) -> Int[np.ndarray, "video"]:
+    """Deals whole groups of videos out to folds, so that each fold has about as many videos of every class.
+
+    The largest group comes first; each goes where there is least of its classes so far, and of equals where there is
+    least of all.
+
+    Args:
+      groups: of each video; those of one group stay together.
+      labels: the class of each video.
+      count: of the folds.
+      seed: of the order of groups of one size.
+
+    Returns:
+      The fold of each video, from 0.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    inside = np.zeros((len(names), labels.max() + 1), int)  # videos of each class in each group
+    np.add.at(inside, (place, labels), 1)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.argsort(-inside[shuffled].sum(1), kind="stable")]
+    dealt, fold_of = np.zeros((count, inside.shape[1]), int), np.zeros(len(names), int)
+    for group in order:
+        alike = dealt @ inside[group]
+        fold_of[group] = np.lexsort((dealt.sum(1), alike))[0]
+        dealt[fold_of[group]] += inside[group]
+    return fold_of[place]
+
+
 def grouped_by_size(
     videos: VideoSet, rows: Int[np.ndarray, "row"], batch_size: int, short_edge: int | None
 ) -> list[tuple[int, bool]]:

@@ -5,19 +5,17 @@ import signal
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
-from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.batches import read_ahead
 from r3d_jax.data.preparation import most_broken
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
-from r3d_jax.models.classifier import Classifier
-from r3d_jax.training import from_config, metrics_log
+from r3d_jax.training import from_config, metrics_log, probe
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_loss, check_state
 from r3d_jax.training.evaluation import best_by, describe, evaluate
@@ -29,37 +27,13 @@ from r3d_jax.training.overview import baseline, overview
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
 from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.task import Task
 from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
 from r3d_jax.weights.run_files import description_of, read_network
-from r3d_jax.weights.trained import TrainedNetwork
-
-
-class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works.
-
-    `source` is what a new run is initialised from, and `baseline` the accuracy of always answering the largest class.
-    """
-
-    config: Config
-    workdir: Path
-    devices: list[jax.Device]
-    class_names: tuple[str, ...]
-    model: Classifier
-    source: TrainedNetwork | None
-    tx: Any
-    pace: Pace
-    train: Batches
-    test: Batches
-    baseline: float
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of all epochs that the configuration asks for."""
-        return self.config.train.epochs * len(self.train)
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -124,8 +98,7 @@ def _prepare(config, workdir, devices):
     tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
     say("\n".join(overview(config, videos, len(train_set), devices)))
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    known = config, workdir, devices, videos.class_names, model, source
-    return Task(*known, tx, pace, train_set, test_set, baseline(config, videos))
+    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set, videos)
 
 
 def _initial_state(task, checkpoints):
@@ -146,6 +119,8 @@ def _initial_state(task, checkpoints):
 
 
 def _evaluate(task, state, received):
+    if task.config.finetune.probe:
+        return probe.evaluate_head(task, state.variables, lambda: bool(received))
     options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
     return evaluate(
         task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options
@@ -155,7 +130,7 @@ def _evaluate(task, state, received):
 def _test_finished(task, state, received):
     say(f"This run is finished ({int(state.step) // len(task.train)} epochs); testing its last checkpoint.")
     if summary := _evaluate(task, state, received):
-        say(f"test: {describe(summary, task.test.num_videos, task.baseline)}")
+        say(f"test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")
 
 
 def _train(task, state, checkpoints, log, received):
@@ -166,6 +141,8 @@ def _train(task, state, checkpoints, log, received):
     config, step, total = task.config, int(state.step), task.total_steps
     if step >= total:
         return True
+    if config.finetune.probe:
+        return _train_head(task, state, checkpoints, log, received)
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
     compiled, failures = None, Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
@@ -202,6 +179,16 @@ def _train(task, state, checkpoints, log, received):
     if summary := failures.summary():
         say(summary)
     return step >= total
+
+
+def _train_head(task, state, checkpoints, log, received):
+    """The head alone, on features of the trunk; whether it was trained before a signal came."""
+    state = probe.train_head(task, state, lambda: bool(received))
+    if state is None:
+        return False
+    _save(checkpoints, state)
+    _test(task, state, checkpoints, log, received)
+    return True
 
 
 def _compile(task, state, batch, progress):
@@ -242,4 +229,4 @@ def _test(task, state, checkpoints, log, received):
         _save(checkpoints, state, "best")
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
-    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, task.baseline)}")
+    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
-from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import (
+    epoch_order,
+    grouped_by_size,
+    grouped_folds,
+    split_rows,
+    spread_over_classes,
+    steps_per_epoch,
+)
 from r3d_jax.errors import InputError
 
 
@@ -52,3 +59,22 @@ def test_videos_of_one_frame_size_stand_together_in_whole_batches(videos):
     groups = grouped_by_size(videos, np.arange(5), 2, 24)
     assert groups == [(0, True), (2, True), (3, True), (3, False), (1, True), (4, True)]
     assert grouped_by_size(videos, np.arange(5), 3, None) == [(i, True) for i in range(5)] + [(4, False)]
+
+
+def test_folds_hold_whole_groups_and_about_as_many_of_every_class(rng):
+    groups, labels = np.repeat(np.arange(30), 4), np.tile(np.repeat([0, 1, 2], 4), 10)
+    shuffled = rng.permutation(120)
+    folds = grouped_folds(groups[shuffled], labels[shuffled], 5, seed=3)
+    for group in range(30):
+        assert len(set(folds[groups[shuffled] == group])) == 1
+    counts = [np.bincount(labels[shuffled][folds == fold], minlength=3).tolist() for fold in range(5)]
+    assert counts == [[8, 8, 8]] * 5
+    assert (folds == grouped_folds(groups[shuffled], labels[shuffled], 5, seed=3)).all()
+    assert (folds != grouped_folds(groups[shuffled], labels[shuffled], 5, seed=4)).any()
+
+
+def test_groups_of_several_classes_and_sizes_are_dealt_out_too():
+    groups = np.repeat([7, 7, 3, 5, 9], [3, 3, 6, 1, 2])
+    labels = np.repeat([0, 1, 0, 1, 1], [3, 3, 6, 1, 2])
+    folds = grouped_folds(groups, labels, 2, seed=0)
+    assert folds[0] == folds[5] != folds[6]  # the two large groups
