@@ -34,6 +34,8 @@ class Batches:
         evaluation batches all.
       names: of every video in the data set, by the rows that `failed` and `row` of a batch speak of.
       num_videos: how many videos an epoch, or the test, is drawn from.
+      videos_of: of training batches, the names of the videos of all processes' parts of batch k, in their order; where
+        one cannot be read, another of its class takes its place.
 
     Raises:
       IndexError: there is no batch of that number, negative ones included.
@@ -43,6 +45,7 @@ class Batches:
     length: int
     names: np.ndarray
     num_videos: int
+    videos_of: Callable[[int], list[str]] | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -103,10 +106,17 @@ def train_batches(
     local = batch_size // processes
     read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
 
+    def seen(number: int) -> tuple[int, int, int]:
+        """(epoch, place in it, row) of a clip by its number among all clips of training."""
+        epoch, place = divmod(number, steps * batch_size)
+        return epoch, place, int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
+
+    def videos_of(k: int) -> list[str]:
+        return [str(videos.index["name"][seen(k * batch_size + member)[2]]) for member in range(batch_size)]
+
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
-        epoch, place = divmod(batch * batch_size + process * local + member, steps * batch_size)
-        row = int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
+        epoch, place, row = seen(batch * batch_size + process * local + member)
         pixels, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
         label = videos.index["label"][row].astype(np.int32)
         return {"clip": pixels, "label": label, "failed": row if reason else -1, "reason": pack_reason(reason)}
@@ -115,7 +125,7 @@ def train_batches(
     if mix:
         pairs = range(process * local // 2, (process + 1) * local // 2)
         batches = batches.map_with_index(partial(_mixed, mix, seed, pairs))
-    return Batches(batches, steps, videos.index["name"], len(rows))
+    return Batches(batches, steps, videos.index["name"], len(rows), videos_of)
 
 
 def eval_batches(
