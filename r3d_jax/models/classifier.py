@@ -56,8 +56,8 @@ class Classifier(nn.Module, metaclass=OwnHelp):
           train: batch norm uses and updates the batch's statistics; heads drop features.
           freeze_until: in training, the trunk stays as in testing and gets no gradient up to this stage or block, which
             `last_of` takes; empty: all of it is trained.
-          freeze_batch_norm: in training, batch norm uses the running statistics and keeps them, as in testing; its scale
-            and bias are trained.
+          freeze_batch_norm: in training, batch norm uses and keeps the running statistics, as in testing; its scale and
+            bias are trained.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           axis_name: mapped axis over which a batch's statistics are shared.
 

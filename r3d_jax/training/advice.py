@@ -79,14 +79,14 @@ def verdict(summary: dict[str, Any], commonest: Largest) -> str:
     count, value = summary["videos"], summary["video_top1"]
     _, low, high = proportion_of(value * count, count)
     line = (
-        f"{value:.1%} of {count:,} videos: with 95 % confidence, {low:.1%} to {high:.1%} of such videos are recognised; "
-        f"always answering {commonest.name} gives {commonest.share:.1%}"
+        f"{value:.1%} of {count:,} test videos, 95 % interval {low:.1%} to {high:.1%}; always answering "
+        f"{commonest.name}: {commonest.share:.1%}"
     )
     if commonest.share < low:
         return line
     if commonest.share > high:
         return f"{line}, which is better"
-    return f"{line}: too few videos to tell the two apart; test on more of them"
+    return f"{line}, which lies in it: these are too few test videos, or too few right, to tell the two apart"
 
 
 def by_heart(rows: Sequence[dict[str, Any]], *, epoch: int, steps_per_epoch: int, summary: dict[str, Any]) -> str:

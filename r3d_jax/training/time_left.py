@@ -1,41 +1,54 @@
-"""How long a run is going to take, from its first steps."""
+"""How long a run is going to take, tests included: told after its first steps."""
 
-from typing import NamedTuple
+import time
 
-FORWARD, TRAINED = 1, 3  # what a clip costs in testing, or below a frozen trunk, and what in training
+from r3d_jax.training.logs import say
+from r3d_jax.training.task import Task
 
-
-class Left(NamedTuple):
-    """What is left of a run.
-
-    Attributes:
-      head_steps, steps: training steps with a frozen trunk, and others.
-      tests: how many.
-      clips_per_step, clips_per_test: how many clips each of them takes.
-      test_clip: pixels of a test clip, as a multiple of a training clip's.
-    """
-
-    head_steps: int
-    steps: int
-    tests: int
-    clips_per_step: int
-    clips_per_test: int
-    test_clip: float
+SEEN = 5  # steps that are measured
+FORWARD, TRAINED = 1, 3  # what a clip costs in testing or below a frozen trunk, and what in training
 
 
-def describe(left: Left, seconds_per_step: float, *, frozen: bool) -> str:
-    """A line that says how long the run goes on, its tests included.
+class TimeLeft:
+    """Measures a few steps in a row, and says once how long the rest is going to take."""
+
+    def __init__(self, task: Task):
+        self._task, self._told = task, False
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins to measure anew with the next step, after what is not training."""
+        self._first, self._since = None, 0.0
+
+    def tell(self, step: int) -> None:
+        """Takes note of `step`, which has just been taken, and says it where it is the last that is measured."""
+        if self._first is None:
+            self._first, self._since = step, time.monotonic()
+        if step == self._first + SEEN and not self._told:
+            self._told = True
+            say(describe(self._task, step, (time.monotonic() - self._since) / SEEN))
+
+
+def describe(task: Task, step: int, seconds: float) -> str:
+    """A line that says how long a run goes on after `step`, where its steps have taken so many `seconds` each.
 
     Tests have not been seen yet: a forward pass of a clip counts as a third of its training.
-
-    Args:
-      seconds_per_step: of the steps so far, without compiling.
-      frozen: whether their trunk was frozen.
     """
-    unit = seconds_per_step / (FORWARD if frozen else TRAINED)
-    training = unit * (left.head_steps * FORWARD + left.steps * TRAINED)
-    testing = unit * FORWARD * left.tests * left.clips_per_test * left.test_clip / left.clips_per_step
-    return f"about {duration(training + testing)} to go in all: {duration(training)} of training, {duration(testing)} of tests"
+    config, per_epoch = task.config, len(task.train)
+    kept = config.finetune.freeze_trunk
+    unit = seconds / (FORWARD if kept or step <= task.head_steps else TRAINED)
+    of_head = max(0, task.head_steps - step)
+    steps = of_head * FORWARD + (task.total_steps - step - of_head) * (FORWARD if kept else TRAINED)
+    epochs = range(step // per_epoch + 1, config.train.epochs + 1)
+    tests = sum(epoch % config.eval.every == 0 or epoch == config.train.epochs for epoch in epochs)
+    clips = (
+        min(config.eval.videos or task.test.num_videos, task.test.num_videos) * config.clip.views * config.clip.crops
+    )
+    training = unit * steps
+    testing = unit * FORWARD * tests * clips * task.test_clip / config.train.batch_size
+    most = "at most " if config.train.patience else ""
+    parts = f"{duration(training)} of training and {duration(testing)} of tests"
+    return f"{most or 'about '}{duration(training + testing)} to go in all: {parts}"
 
 
 def duration(seconds: float) -> str:

@@ -13,6 +13,7 @@ from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.weights.early_stop import ended_early
 from r3d_jax.weights.integrity import check_numbers
 from r3d_jax.weights.run_files import (
     CLASSES,
@@ -138,7 +139,8 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
 
     Args:
       run: the folder.
-      checkpoint: "last", or "best": the one with the highest video-level accuracy of the tests during training.
+      checkpoint: "last", or "best": the one with the highest video-level accuracy of the tests during training, which
+        is also what a run that has ended early (`train.patience`) gives for its last.
 
     Raises:
       InputError: no run there, one without such a checkpoint, class names that are not the head's, weights that are not
@@ -156,6 +158,7 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
             f"{run / CLASSES} names {len(class_names)} classes, but the head has {count}; it needs one line for each, "
             "as training has written it"
         )
+    checkpoint = "best" if ended_early(run) else checkpoint
     variables = restore_variables(run / CHECKPOINTS, abstract_variables(model), checkpoint, description_of(run))
     if variables is None:
         raise InputError(f"the run in {run} has no {checkpoint} checkpoint yet; train it first")
