@@ -13,7 +13,7 @@ def left(config: Config) -> list[str]:
     """Names of the settings that are left to be chosen, as "section.field"."""
     values = {"train.epochs": 0, "train.batch_size": 0, "optim.learning_rates": (), "finetune.batch_norm": "auto"}
     flat = flatten(config)
-    return [name for name, value in values.items() if (tuple(v) if isinstance(v := flat[name], list) else v) == value]
+    return [name for name, value in values.items() if flat[name] == value]
 
 
 def choose(config: Config, *, videos: int, fits: int = 0, parts: int = 1) -> Config:

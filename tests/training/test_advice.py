@@ -62,5 +62,5 @@ def test_what_is_known_by_heart_is_told():
     said = by_heart(log, summary={"videos": 100, "video_top1": 0.6}, **arguments)
     assert said.startswith("98.0% of the training clips are right, but 60.0% of the test videos: the network knows")
     assert not by_heart(log, summary={"videos": 100, "video_top1": 0.95}, **arguments)
-    assert not by_heart(log, summary={"videos": 4, "video_top1": 0.5}, **arguments)  # as it may be by chance
+    assert not by_heart(log, summary={"videos": 4, "video_top1": 0.75}, **arguments)  # as it may be by chance
     assert not by_heart(log, summary={"videos": 100, "video_top1": 0.6}, epoch=1, steps_per_epoch=4)

@@ -1,9 +1,13 @@
-from types import SimpleNamespace
+from pathlib import Path
 
+import grain
+import numpy as np
 import pytest
 
 from r3d_jax.config import Config, EvalConfig, FinetuneConfig, TrainConfig
+from r3d_jax.data.batches import Batches
 from r3d_jax.training import time_left
+from r3d_jax.training.task import Task
 from r3d_jax.training.time_left import TimeLeft, describe, duration
 from r3d_jax.video.clips import ClipSpec
 
@@ -13,9 +17,9 @@ def task(**changes):
     config = Config(
         clip=ClipSpec(views=3), train=TrainConfig(epochs=40, batch_size=8), eval=EvalConfig(every=5), **changes
     )
-    sets = {"train": [None] * 10, "test": SimpleNamespace(num_videos=20)}
-    head = int(config.finetune.head_first * 400)
-    return SimpleNamespace(config=config, total_steps=400, head_steps=head, test_clip=2.0, **sets)
+    train, test = (Batches(grain.MapDataset.range(count), count, np.array([]), videos) for count, videos in ((10, 80), (20, 20)))
+    unasked = dict.fromkeys(set(Task._fields))
+    return Task(**unasked | {"config": config, "train": train, "test": test, "test_clip": 2.0, "workdir": Path()})
 
 
 def test_what_is_left_is_training_and_every_test_at_a_third_of_its_cost():
