@@ -74,8 +74,7 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         names = tuple(head.block or blocks[-1] for head in self.heads)
         options = {"frozen": last_of(blocks, freeze_until)} if train and freeze_until else {}
         wanted = tuple(dict.fromkeys(names))
-        # Of what a trunk does, `train` changes batch norm alone.
-        options |= {"train": train and not freeze_batch_norm, "remat": remat, "axis_name": axis_name}
+        options |= {"train": train, "freeze_batch_norm": freeze_batch_norm, "remat": remat, "axis_name": axis_name}
         features = self.trunk(clips, names=wanted, **options)
         logits = tuple(head(features[name], train=train) for head, name in zip(self.heads, names))
         return logits[0] if len(logits) == 1 else logits

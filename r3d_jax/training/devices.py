@@ -69,7 +69,7 @@ def local_count(devices: list[jax.Device]) -> int:
     return sum(device.process_index == jax.process_index() for device in devices)
 
 
-def memory_of(device: jax.Device) -> int:
+def memory_of(device: Any) -> int:
     """Bytes of memory that a device has for arrays; of a CPU, the machine's."""
     stats = device.memory_stats() or {}
     return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

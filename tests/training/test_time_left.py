@@ -17,7 +17,9 @@ def task(**changes):
     config = Config(
         clip=ClipSpec(views=3), train=TrainConfig(epochs=40, batch_size=8), eval=EvalConfig(every=5), **changes
     )
-    train, test = (Batches(grain.MapDataset.range(count), count, np.array([]), videos) for count, videos in ((10, 80), (20, 20)))
+    train, test = (
+        Batches(grain.MapDataset.range(count), count, np.array([]), videos) for count, videos in ((10, 80), (20, 20))
+    )
     unasked = dict.fromkeys(set(Task._fields))
     return Task(**unasked | {"config": config, "train": train, "test": test, "test_clip": 2.0, "workdir": Path()})
 
