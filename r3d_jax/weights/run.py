@@ -53,9 +53,15 @@ def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classi
         fixed = {name: changed[name] for name in fixed_settings(config) if name in changed}
         if fixed:
             listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
+            longer = (
+                "\nthe learning rate of every step depends on `train.epochs`: to train for longer, begin another run "
+                f"from it (`finetune.source`: {run})"
+            )
             raise InputError(
                 f"{run} holds a run with another configuration:{listing}\n"
                 "use another `workdir`, or the values that the run was started with"
+                + longer
+                * (list(fixed) == ["train.epochs"])
             )
         lines = [f"{name}: {before!r} when the run was started, {now!r} now" for name, (before, now) in changed.items()]
     _check_same_classes(run, class_names)

@@ -1,8 +1,19 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
-from r3d_jax.data.sampling import epoch_order, gaps, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import (
+    epoch_order,
+    gaps,
+    grouped_by_size,
+    names_of,
+    place_of,
+    split_rows,
+    spread_over_classes,
+    steps_per_epoch,
+)
 from r3d_jax.errors import InputError
 
 
@@ -63,3 +74,13 @@ def test_videos_of_one_frame_size_stand_together_in_whole_batches(videos):
     groups = grouped_by_size(videos, np.arange(5), 2, 24)
     assert groups == [(0, True), (2, True), (3, True), (3, False), (1, True), (4, True)]
     assert grouped_by_size(videos, np.arange(5), 3, None) == [(i, True) for i in range(5)] + [(4, False)]
+
+
+def test_a_clips_place_and_its_videos_name():
+    rows = np.array([3, 5, 8])
+    seen = partial(place_of, rows=rows, seed=2, per_epoch=3, length=4)  # batches of two: the first of an epoch again
+    orders = [rows[epoch_order(2, epoch, 3)].tolist() for epoch in (0, 1)]
+    expected = [(epoch, place, orders[epoch][place % 3]) for epoch in (0, 1) for place in range(4)]
+    assert [seen(clip) for clip in range(8)] == expected
+    names = np.array([f"v{row}" for row in range(9)])
+    assert names_of(3, names=names, batch_size=2, seen=seen) == [f"v{row}" for _, _, row in expected[6:]]
