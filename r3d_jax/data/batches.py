@@ -101,7 +101,7 @@ def train_batches(
     rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
     per_epoch = videos_per_epoch or len(rows)
     steps = steps_per_epoch(per_epoch, batch_size)
-    (process, processes), local = shard, batch_size // shard[1]
+    process, local = shard[0], batch_size // shard[1]
     seen = partial(place_of, rows=rows, seed=seed, per_epoch=per_epoch, length=steps * batch_size)
     read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
 
