@@ -11,6 +11,7 @@ from r3d_jax.training.metrics import proportion_of
 
 FAR = 0.1  # by which training accuracy exceeds the test's interval where videos are known by heart
 NOISE = 0.01  # of accuracies, that a step above chance must exceed
+WORSE = 1.1  # times the loss of guessing, that dropout and a head that has just begun do not reach
 
 
 class Largest(NamedTuple):
@@ -27,7 +28,7 @@ def largest(labels: Int[np.ndarray, "video"], class_names: Sequence[str]) -> Lar
 
 
 def above_chance(rows: Sequence[dict[str, Any]], *, epoch: int, steps_per_epoch: int, classes: int) -> str:
-    """What to say after the first whole epoch, but for the very first, whose loss is worse than guessing's; or "".
+    """What to say after the first whole epoch, but for the very first, whose loss is well above guessing's; or "".
 
     Guessing has a cross-entropy of log(classes). Later epochs like it are not told again.
 
@@ -37,13 +38,13 @@ def above_chance(rows: Sequence[dict[str, Any]], *, epoch: int, steps_per_epoch:
     """
     chance = math.log(classes)
     means = [_mean_of_epoch(rows, each, steps_per_epoch, "loss") for each in range(2, epoch + 1)]
-    above = [mean is not None and mean > chance for mean in means]
+    above = [mean is not None and mean > WORSE * chance for mean in means]
     if not above or not above[-1] or any(above[:-1]):
         return ""
     return (
         f"epoch {epoch}: the mean training loss is {means[-1]:.2f}, and that of guessing among {classes} classes "
-        f"{chance:.2f}: the network learns nothing at this pace; stop it, and begin in another `workdir` with a third "
-        "of `optim.learning_rates`"
+        f"{chance:.2f}: the learning rate is too high; stop this run, and begin in another `workdir` with a "
+        "third of `optim.learning_rates`"
     )
 
 

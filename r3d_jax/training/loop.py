@@ -18,7 +18,7 @@ from r3d_jax.training import from_config, testing
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_state
 from r3d_jax.training.failures import Failures
-from r3d_jax.training.initialise import compare_clips, take_over
+from r3d_jax.training.initialise import compare_clips, take_over, warn_of_clips
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog
 from r3d_jax.training.processes import agree, first_then_others, is_first
@@ -97,6 +97,8 @@ def _initial_state(task, checkpoints):
         variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
         seen = compare_clips(task.config.clip, task.source.clip)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
+        if caution := warn_of_clips(task.config.clip, task.source.clip):
+            say(caution)
         fresh = fresh._replace(**variables)
     return replicate(fresh, task.devices)
 

@@ -22,7 +22,7 @@ def test_the_largest_class_and_its_part():
 
 
 def test_a_loss_above_guessing_is_told_once_after_the_first_epoch():
-    log = rows((2.0, 0.5), (0.69, 0.5), (1.5, 0.5), (2.0, 0.5))
+    log = rows((2.0, 0.5), (0.75, 0.5), (1.5, 0.5), (2.0, 0.5))
     said = [above_chance(log, epoch=epoch, steps_per_epoch=4, classes=2) for epoch in (1, 2, 3, 4)]
     assert [bool(text) for text in said] == [False, False, True, False]
     assert said[2].startswith(f"epoch 3: the mean training loss is 1.50, and that of guessing among 2 classes {0.69}")
