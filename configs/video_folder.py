@@ -2,8 +2,9 @@
 
 R3D-18 on videos of your own, for a GPU; without one, configs/video_folder_small.py. PATH: a folder with a folder for
 each class, or with `train` and `test` and such folders in them, or a .csv or .tsv of path and label. Without train and
-test, a fifth of each class is held out: data.test_share, and data.group for videos that were cut from one recording.
-Where there are few videos, fine-tune a trained network: configs/finetune.py. A training clip costs 0.12 TFLOP.
+test, a fifth of each class is held out: data.test_share, and data.group for videos that were cut from one recording;
+data.multi_label where a table gives a video several labels. Where there are few videos, fine-tune a trained network:
+configs/finetune.py. A training clip costs 0.12 TFLOP.
 """
 
 from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig

@@ -49,7 +49,13 @@ def above_chance(rows: Sequence[dict[str, Any]], *, epoch: int, steps_per_epoch:
 
 
 def at_chance(
-    rows: Sequence[dict[str, Any]], *, epoch: int, epochs: int, steps_per_epoch: int, commonest: Largest
+    rows: Sequence[dict[str, Any]],
+    *,
+    epoch: int,
+    epochs: int,
+    steps_per_epoch: int,
+    commonest: Largest,
+    trained: bool = False,
 ) -> str:
     """What to say after a third of the epochs where training accuracy is that of always answering one class; or "".
 
@@ -57,6 +63,7 @@ def at_chance(
       rows: of a metrics log, in their order.
       epoch: which has just ended, from 1.
       commonest: the largest class of the training videos.
+      trained: whether the run has begun with a trained network.
     """
     accuracy = _mean_of_epoch(rows, epoch, steps_per_epoch, "accuracy")
     if epoch != -(-epochs // 3) or epoch == epochs or accuracy is None or accuracy > commonest.share + NOISE:
@@ -64,9 +71,9 @@ def at_chance(
     return (
         f"After a third of the run, {accuracy:.1%} of the training clips are right, and always answering "
         f"{commonest.name} would be {commonest.share:.1%}. What to try: another learning rate, lower or higher by a "
-        "factor of 3 (`optim.learning_rates`); clips that reach over more of a video (`clip.frames`, `clip.stride`); a "
-        "trained network to begin with (`finetune.source`); and look at the training clips, whether one sees the "
-        "difference in them"
+        "factor of 3 (`optim.learning_rates`); clips that reach over more of a video (`clip.frames`, `clip.stride`); "
+        f"{'another' if trained else 'a'} trained network to begin with (`finetune.source`); and look at the training "
+        "clips, whether one sees the difference in them"
     )
 
 

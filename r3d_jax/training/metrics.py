@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from r3d_jax.training.losses import binary_cross_entropy
 
 TOP = (1, 5)
 Z = 1.959964  # of a standard normal: 95 % lie within
@@ -20,9 +22,13 @@ class Proportion(NamedTuple):
     high: float
 
 
-def hits(logits: Float[Array, "row class"], labels: Int[Array, "row"], k: int) -> Bool[Array, "row"]:
-    """Whether the label is among the `k` largest logits of its row; ties go to the lower class."""
+def hits(
+    logits: Float[Array, "row class"], labels: Int[Array, "row"] | Shaped[Array, "row class"], k: int
+) -> Bool[Array, "row"]:
+    """Whether the label, of several one of them, is among the `k` largest logits of its row; ties: the lower class."""
     _, best = jax.lax.top_k(logits, min(k, logits.shape[-1]))
+    if labels.ndim == 2:
+        return (jnp.take_along_axis(labels, best, -1) > 0).any(-1)
     return (best == labels[:, None]).any(-1)
 
 
@@ -45,6 +51,22 @@ def count(
         counts[f"video_top{k}"] = (hits(video_logits, labels, k) & valid).sum()
         counts[f"clip_top{k}"] = (hits(clip_logits, clip_labels, k) & jnp.repeat(valid, views)).sum()
     return counts
+
+
+def count_multi_label(
+    view_logits: Float[Array, "video view class"],
+    video_logits: Float[Array, "video class"],
+    labels: Shaped[Array, "video class"],
+    valid: Bool[Array, "video"],
+) -> dict[str, Array]:
+    """Sums over the `valid` videos, as `count` has them, where a video may be of several classes.
+
+    They are `videos`, `clips` and `loss`, the binary cross-entropy of the videos. Average precision is no sum over
+    videos: see `average_precision`.
+    """
+    losses = binary_cross_entropy(video_logits, {"label": labels})
+    clips = valid.sum() * view_logits.shape[1]
+    return {"videos": valid.sum(), "clips": clips, "loss": jnp.where(valid, losses, 0).sum()}
 
 
 def summarise(counts: dict[str, float], num_classes: int, topk: tuple[int, ...] = TOP) -> dict[str, int | float]:

@@ -8,6 +8,8 @@ from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.batches import read_ahead
 from r3d_jax.data.contact_sheet import draw_sheet, write_png
+from r3d_jax.data.sampling import split_rows
+from r3d_jax.training.choose import choose
 from r3d_jax.training.from_config import load_videos, make_train_batches
 from r3d_jax.training.logs import say
 
@@ -22,6 +24,8 @@ def preview(config: Config, workdir: Path) -> int:
     """
     check(config, 1)
     videos = load_videos(config)
+    rows = split_rows(videos, config.data.fold, "train")
+    config = choose(config, videos=config.train.videos_per_epoch or len(rows))
     batches = make_train_batches(config, videos)
     count = -(-CLIPS // config.train.batch_size)
     read = list(read_ahead(batches, stop=count, workers=config.data.workers))
@@ -33,8 +37,13 @@ def preview(config: Config, workdir: Path) -> int:
 
 
 def _captions(batch, class_names):
-    names = [class_names[label] for label in batch["label"]]
+    names = [_told(label, class_names) for label in batch["label"]]
     if "other" not in batch:
         return names
     mixed = zip(names, batch["other"], batch["weight"])
-    return [f"{weight:.0%} {name}, {1 - weight:.0%} {class_names[other]}" for name, other, weight in mixed]
+    return [f"{weight:.0%} {name}, {1 - weight:.0%} {_told(other, class_names)}" for name, other, weight in mixed]
+
+
+def _told(label, class_names):
+    """The name of a clip's class, or of several the names."""
+    return class_names[label] if label.ndim == 0 else "; ".join(np.array(class_names)[label > 0]) or "no class"

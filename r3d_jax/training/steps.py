@@ -9,10 +9,11 @@ import optax
 from jax import lax
 from jaxtyping import Array
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables, init_variables
 from r3d_jax.models.predict import average_views, normalise, predict_views
-from r3d_jax.training.losses import cross_entropy
-from r3d_jax.training.metrics import TOP, count, hits
+from r3d_jax.training.losses import binary_cross_entropy, cross_entropy
+from r3d_jax.training.metrics import TOP, count, count_multi_label, hits
 from r3d_jax.video.clips import ClipSpec
 
 
@@ -82,29 +83,32 @@ def train_step(
                         in_axes=(None, 0), out_axes=(None, None))
 
     Args:
-      batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip]; of mixed clips also `other` and
-        `weight`, as `losses.cross_entropy` says. Whatever else is in it is left alone.
+      batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip], or of several labels uint8
+        [clip, class]; of mixed clips also `other` and `weight`, as the `losses` say. What else is in it is left alone.
       tx: any optimiser of optax.
       seed: of dropout, which is drawn from (seed, step, device, micro-batch).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
       freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
-      freeze_until: the same for a part of it: everything up to this stage or block, such as "stem" or "stage2". What
-        else changes a parameter, such as weight decay, is the optimiser's: `sgd` takes `block_factors` for that.
-      freeze_batch_norm: batch norm uses the running statistics, such as those of a trained network, and keeps them; its
-        scale and bias are trained. For batches of few clips, whose own statistics say little.
+      freeze_until: the same up to a stage or block, such as "stage2"; of weight decay there, the optimiser must know.
+      freeze_batch_norm: batch norm uses and keeps the running statistics, which small batches of one's own spoil.
       micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
         norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
 
     Returns:
-      The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it.
+      The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it. A clip of several
+      labels counts as right if the class of the largest logit is one of them.
+
+    Raises:
+      InputError: several labels, and a head whose activation is not a sigmoid.
     """
+    check_labels(batch["label"], model)
     clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
     device = lax.axis_index(axis_name) if axis_name else 0
     dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
-    network = {"model": model, "remat": remat, "dtype": dtype, "axis_name": axis_name if sync_batch_norm else None}
-    network["freeze_batch_norm"] = freeze_batch_norm
+    network = {"model": model, "remat": remat, "dtype": dtype, "freeze_batch_norm": freeze_batch_norm}
+    network["axis_name"] = axis_name if sync_batch_norm else None
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
@@ -142,7 +146,8 @@ def _loss(params, batch_stats, clips, key, *, model, dtype, **options):
         mutable=["batch_stats"],
         rngs={"dropout": key},
     )
-    metrics = {"loss": cross_entropy(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+    loss = binary_cross_entropy if clips["label"].ndim == 2 else cross_entropy
+    metrics = {"loss": loss(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
     return metrics["loss"], (updated["batch_stats"], metrics)
 
 
@@ -159,16 +164,57 @@ def eval_step(
     """Counts of hits at clip level and at video level (see `metrics.count`), summed over the mapped axis if any.
 
     Args:
-      batch: `clips` uint8 [video, view, time, height, width, channel], `label` int32 [video], and `valid` bool [video]:
-        videos that are not are not counted.
+      batch: `clips` uint8 [video, view, time, height, width, channel], `label` int32 [video], or of several labels
+        uint8 [video, class], and `valid` bool [video]: videos that are not are not counted.
       axis_name: of the mapped axis over which the videos are spread; None: there is one device.
       topk: a video is a hit if its label is among so many of the largest logits.
       views_at_once, dtype: as in `predict_fn`.
+
+    Returns:
+      The counts. Of several labels those of `metrics.count_multi_label`, and of all videos of the mapped axis, whether
+      they count or not, `scores` (logits) and `labels` [video, class] and `valid` [video], as mean average precision
+      needs them.
+
+    Raises:
+      InputError: several labels, and a head whose activation is not a sigmoid.
     """
+    label, valid = batch["label"], batch["valid"]
+    check_labels(label, model)
     view_logits = predict_views(variables, batch["clips"], model=model, views_at_once=views_at_once, dtype=dtype)
     video_logits = average_views(view_logits, model=model)
-    counts = count(view_logits, video_logits, batch["label"], batch["valid"], topk)
-    return lax.psum(counts, axis_name) if axis_name else counts
+    if label.ndim == 1:
+        counts, each = count(view_logits, video_logits, label, valid, topk), {}
+    else:
+        counts = count_multi_label(view_logits, video_logits, label, valid)
+        each = {"scores": video_logits, "labels": label, "valid": valid}
+    if axis_name:
+        counts, each = lax.psum(counts, axis_name), _all_of(each, axis_name)
+    return counts | each
+
+
+def check_labels(labels: Array, model: Classifier) -> None:
+    """Refuses several labels for a network whose classes exclude each other, of whatever shape they are.
+
+    Raises:
+      InputError: labels [.., class] and a head whose activation is not a sigmoid.
+    """
+    activation = model.heads[0].activation
+    if labels.ndim == 2 and activation != "sigmoid":
+        raise InputError(
+            f"the videos have several labels, and the head's `activation` (={activation!r}) is for one label each; "
+            'build the network with activation="sigmoid"'
+        )
+
+
+def _all_of(arrays, axis_name):
+    """All devices' arrays, joined along the first axis; by a sum, which every mapping knows to be the same on all."""
+    size, place = lax.axis_size(axis_name), lax.axis_index(axis_name)
+
+    def join(x):
+        filled = jnp.zeros((size, *x.shape), x.dtype).at[place].set(x)
+        return lax.psum(filled, axis_name).reshape(-1, *x.shape[1:]).astype(x.dtype)  # a sum of bool is int
+
+    return jax.tree.map(join, arrays)
 
 
 def _varying_as(like, tree):

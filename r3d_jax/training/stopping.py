@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from r3d_jax.training.evaluation import best_by
+
 
 def best_test(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of the test with the highest video-level top-1, the first of several; None where there is no test."""
-    return max(_tests(rows), key=lambda row: row["video_top1"], default=None)
+    """The row of the test with the highest accuracy (`best_by`), the first of several; None where there is no test."""
+    return max(_tests(rows), key=_accuracy, default=None)
 
 
 def has_ended(rows: Sequence[dict[str, Any]], *, patience: int, after: int = 0) -> bool:
@@ -21,11 +23,15 @@ def has_ended(rows: Sequence[dict[str, Any]], *, patience: int, after: int = 0) 
     """
     highest, lowest, without = -1.0, float("inf"), 0
     for row in _tests(rows):
-        gained = row["video_top1"] > highest or row["loss"] < lowest
-        highest, lowest = max(highest, row["video_top1"]), min(lowest, row["loss"])
+        gained = _accuracy(row) > highest or row["loss"] < lowest
+        highest, lowest = max(highest, _accuracy(row)), min(lowest, row["loss"])
         without = 0 if gained or row["step"] <= after else without + 1
     return bool(patience) and without >= patience
 
 
 def _tests(rows):
-    return [row for row in rows if row["kind"] == "eval" and {"video_top1", "loss"} <= row.keys()]
+    return [row for row in rows if row["kind"] == "eval" and {best_by(row), "loss"} <= row.keys()]
+
+
+def _accuracy(row):
+    return row[best_by(row)]

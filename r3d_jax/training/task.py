@@ -34,7 +34,8 @@ class Task(NamedTuple):
     Attributes:
       source: what a new run is initialised from.
       tx, head_tx: the optimiser, and that of the first steps, in which the head alone is trained.
-      commonest: the largest class of the training videos, and of the test videos.
+      commonest: the largest class of the training videos, and of the test videos; of several labels, none.
+      test_clip: pixels of a test clip, as a multiple of a training clip's.
     """
 
     config: Config
@@ -48,7 +49,7 @@ class Task(NamedTuple):
     pace: Pace
     train: Batches
     test: Batches
-    commonest: tuple[Largest, Largest]
+    commonest: tuple[Largest, ...]
     test_clip: float
 
     @property
@@ -93,7 +94,7 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
     )
     pace = Pace(learning_rates, len(train_set), config.train.batch_size, config.train.log_every, train_set.videos_of)
     rows = {split: split_rows(videos, config.data.fold, split) for split in ("train", "test")}
-    commonest = tuple(largest(videos.index["label"][rows[split]], videos.class_names) for split in rows)
+    labels = [] if videos.multi_label else [videos.index["label"][rows[split]] for split in rows]
     return Task(
         config,
         workdir,
@@ -106,7 +107,7 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
         pace,
         train_set,
         test_set,
-        commonest,
+        tuple(largest(each, videos.class_names) for each in labels),
         _test_clip(config.clip, videos, rows["test"]),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from r3d_jax.training import advice, from_config, metrics_log, stopping
 from r3d_jax.training.divergence import check_loss
-from r3d_jax.training.evaluation import describe, evaluate
+from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.training.logs import say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
 from r3d_jax.training.processes import agree, is_first
@@ -47,11 +47,11 @@ def test_state(
     summary = run_test(task, state.variables, stop)
     if summary is None or not log:
         return
-    step, accuracy = int(state.step), summary["video_top1"]
+    step, meter = int(state.step), best_by(summary)
     epoch = step // len(task.train)
     check_loss(summary["loss"], f"the test after epoch {epoch}")
-    earlier = [row.get("video_top1", -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
-    if accuracy > max(earlier, default=-1):
+    earlier = [row.get(meter, -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
+    if summary[meter] > max(earlier, default=-1):
         save_best()
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
@@ -67,7 +67,7 @@ def retest(task: Task, state: TrainState, stop: Callable[[], bool]) -> None:
     say(f"This run {'ended early' if early else 'is finished'} ({epochs} epochs); testing its {kept} checkpoint.")
     if summary := run_test(task, load_run(task.workdir, "best").variables if early else state.variables, stop):
         say(f"test: {describe(summary, task.test.num_videos)}")
-        say(advice.verdict(summary, task.commonest[1]))
+        _judge(task, summary)
 
 
 def run_test(task: Task, variables: dict, stop: Callable[[], bool]) -> dict | None:
@@ -93,7 +93,8 @@ def conclude(task: Task, step: int) -> None:
             f"tests brought nothing better. What is used of this run is its best checkpoint, that of epoch "
             f"{shown['epoch']}; chosen for its accuracy on these videos, it flatters itself a little."
         )
-    say(advice.verdict(shown, task.commonest[1]))
+    if not _judge(task, shown):
+        return
     if said := advice.by_heart(rows, epoch=shown["epoch"], steps_per_epoch=len(task.train), summary=shown):
         say(said)
 
@@ -101,9 +102,17 @@ def conclude(task: Task, step: int) -> None:
 def advise(task: Task, epoch: int) -> None:
     """Says what the log of an epoch that has just ended calls for."""
     rows, steps = metrics_log.read(task.workdir), len(task.train)
-    above = advice.above_chance(rows, epoch=epoch, steps_per_epoch=steps, classes=len(task.class_names))
-    at = advice.at_chance(
-        rows, epoch=epoch, epochs=task.config.train.epochs, steps_per_epoch=steps, commonest=task.commonest[0]
-    )
-    for line in filter(None, (above, at)):
+    classes = len(task.class_names) if task.commonest else 2  # of several labels, each class is a yes or a no
+    lines = [advice.above_chance(rows, epoch=epoch, steps_per_epoch=steps, classes=classes)]
+    if task.commonest:
+        several = {"epochs": task.config.train.epochs, "trained": bool(task.config.finetune.source)}
+        lines.append(advice.at_chance(rows, epoch=epoch, steps_per_epoch=steps, commonest=task.commonest[0], **several))
+    for line in filter(None, lines):
         say(line)
+
+
+def _judge(task, summary):
+    """Says what an accuracy is worth; whether there is one, which several labels do not have."""
+    if task.commonest:
+        say(advice.verdict(summary, task.commonest[1]))
+    return bool(task.commonest)

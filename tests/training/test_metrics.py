@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seeded import case_of
 
-from r3d_jax.training.metrics import count, hits, proportion_of, summarise
+from r3d_jax.training.metrics import count, count_multi_label, hits, proportion_of, summarise
 
 METERS = case_of("protocol")["meters"]
 
@@ -64,3 +64,19 @@ def test_intervals_are_wilsons(right, count, low, high):
 
 def test_a_share_of_nothing_is_unknown():
     assert np.isnan(proportion_of(0, 0)).all()
+
+
+def test_of_several_labels_one_among_the_largest_logits_is_a_hit():
+    logits, labels = jnp.array([[3.0, 2.0, 1.0]] * 3), jnp.array([[0, 0, 1], [1, 0, 1], [0, 0, 0]], jnp.uint8)
+    assert hits(logits, labels, 1).tolist() == [False, True, False]
+    assert hits(logits, labels, 3).tolist() == [True, True, False]
+
+
+def test_sums_of_several_labels_leave_out_what_is_not_valid(rng):
+    logits, labels = rng.normal(size=(3, 2, 4)).astype(np.float32), (rng.random((3, 4)) < 0.5).astype(np.uint8)
+    arrays = map(jnp.asarray, (logits, logits.mean(1), labels, np.array([True, False, True])))
+    found = count_multi_label(*arrays)
+    chosen, its = logits.mean(1)[[0, 2]], labels[[0, 2]]
+    losses = np.where(its, np.log1p(np.exp(-chosen)), np.log1p(np.exp(chosen))).mean(1)
+    assert (int(found["videos"]), int(found["clips"])) == (2, 4)
+    assert float(found["loss"]) == pytest.approx(losses.sum(), rel=1e-5)

@@ -8,6 +8,7 @@ import pytest
 from seeded import case, clips, model, weights
 from trunks import ONE, SOON, TINY, draw_variables
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.training import steps
@@ -327,3 +328,50 @@ def test_frozen_batch_norm_trains_all_but_the_statistics(batches):
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, found.batch_stats, variables["batch_stats"])))
     moved = jax.tree.map(lambda x, y: not np.array_equal(x, y), found.params, variables["params"])
     assert all(jax.tree.leaves(moved))
+
+
+def test_a_step_on_several_labels_is_the_gradient_of_the_binary_cross_entropy(batches, devices, start):
+    """With plain SGD the change of the head's bias is its gradient: the mean of sigmoid - label over the classes."""
+    model = build("r3d_18", 5, **ONE, activation="sigmoid")
+    labels = (np.arange(40).reshape(8, 5) % 3 == 0).astype(np.uint8)
+    batch = batches[0] | {"label": labels}
+    logits, _ = model.apply(
+        start.variables,
+        steps.normalise(batch["clip"], model=model),
+        train=True,
+        mutable=["batch_stats"],
+        rngs={"dropout": jax.random.key(0)},
+    )
+    after, metrics = run(start, [batch], devices, model=model)
+    slope = (1 / (1 + np.exp(-np.float64(logits))) - labels) / (8 * 5)
+    before, now = start.params["heads_0"]["bias"], np.asarray(after.params["heads_0"]["bias"])
+    close(now - before, -0.1 * slope.sum(0), 3e-3)
+    best = np.asarray(logits).argmax(1)
+    assert float(metrics[0]["accuracy"]) == pytest.approx(labels[np.arange(8), best].mean())
+
+
+def test_several_labels_are_refused_where_classes_exclude_each_other(batches, start):
+    batch = batches[0] | {"label": np.ones((8, 5), np.uint8)}
+    with pytest.raises(InputError, match='build the network with activation="sigmoid"'):
+        jax.eval_shape(partial(train_step, model=MODEL, tx=TX), start, batch)
+
+
+def test_scores_of_all_devices_come_together_however_they_are_mapped(batches, devices, start):
+    model = build("r3d_18", 5, **ONE, activation="sigmoid")
+    labels = (np.arange(20).reshape(4, 5) % 3 == 0).astype(np.uint8)
+    batch = {"clips": batches[0]["clip"].reshape(4, 2, 4, 32, 32, 3), "label": labels}
+    batch |= {"valid": np.array([True, True, False, True])}
+    expected = jax.jit(partial(eval_step, model=model))(start.variables, batch)
+    mesh, spec = jax.sharding.Mesh(devices, ("batch",)), jax.sharding.PartitionSpec
+    mapped = jax.shard_map(
+        partial(eval_step, model=model, axis_name="batch"),
+        mesh=mesh,
+        in_specs=(spec(), spec("batch")),
+        out_specs=spec(),
+    )
+    found = jax.jit(mapped)(start.variables, batch)
+    assert found.keys() == expected.keys() == {"videos", "clips", "loss", "scores", "labels", "valid"}
+    np.testing.assert_array_equal(found["labels"], labels)
+    numbers = [{name: each[name] for name in ("videos", "clips", "loss", "scores")} for each in (found, expected)]
+    close(*jax.device_get(numbers), 1e-5)
+    assert found["valid"].tolist() == [True, True, False, True]

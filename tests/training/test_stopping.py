@@ -34,3 +34,8 @@ def test_tests_of_a_head_that_is_trained_alone_end_nothing():
 def test_the_best_test_is_the_first_of_the_highest_accuracy():
     assert best_test(rows((0.5, 0.1), (0.7, 0.9), (0.7, 0.2)))["step"] == 20
     assert best_test(rows()) is None
+
+
+def test_of_several_labels_the_mean_average_precision_counts():
+    precise = [{"step": i, "kind": "eval", "map": a, "loss": 1.0} for i, a in enumerate((0.5, 0.7, 0.6, 0.6), start=1)]
+    assert best_test(precise)["step"] == 2 and has_ended(precise, patience=2) and not has_ended(precise, patience=3)
