@@ -83,6 +83,11 @@ class FinetuneConfig:
     freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
     freeze_until: str = setting("", "keep those up to a stage or a block, such as stem, stage2 or a block's name")
     trunk_factor: float = setting(1.0, "of the learning rate, for the trunk", low=0)
+    head_first: float = setting(0.0, "part of the epochs, at the beginning, in which the head alone is trained", low=0,
+                                high=1)  # fmt: skip
+    batch_norm: str = setting("batch", "whose statistics normalise in training: the batch's, the source's (frozen), or "
+                                       "auto: the source's where batches have fewer than 16 clips",
+                              choices=("batch", "frozen", "auto"))  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -93,7 +98,7 @@ class OptimConfig:
     learning_rates: tuple[float, ...] = setting(
         (0.1, 0.01, 0.001),
         "multistep: one more than milestones; step: one for each equal part; linear, cosine: first and last; "
-        "polynomial: the first",
+        "polynomial: the first; empty, but for multistep: chosen for the batch",
     )
     milestones: tuple[int, ...] = setting((20, 40), "multistep: epochs at which the next learning rate begins")
     power: float = setting(1.0, "of the polynomial", low=0)
@@ -113,8 +118,10 @@ class OptimConfig:
 class TrainConfig:
     """How long, in what batches, with what seed."""
 
-    epochs: int = setting(45, "passes over the training videos", low=1)
-    batch_size: int = setting(8, "clips, over all devices", low=1)
+    epochs: int = setting(45, "passes over the training videos; 0: chosen by their number", low=0)
+    batch_size: int = setting(8, "clips, over all devices; 0: chosen by the number of videos and the memory", low=0)
+    patience: int = setting(0, "tests in a row without a higher accuracy or a lower loss after which the run ends, "
+                               "with its best checkpoint; 0: never", low=0)  # fmt: skip
     videos_per_epoch: int = setting(0, "videos of an epoch; 0: each training video once", low=0)
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
     micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
@@ -158,7 +165,7 @@ class Config:
 
 # What may differ when a run is resumed: it changes neither the network nor any step already taken.
 FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.renew", "data.workers",
-        "data.processes", "train.epochs", "train.log_every", "train.checkpoint_minutes", "eval.every",
+        "data.processes", "train.epochs", "train.patience", "train.log_every", "train.checkpoint_minutes", "eval.every",
         "eval.batch_size", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 

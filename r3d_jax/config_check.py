@@ -37,9 +37,10 @@ RULES = (
     (lambda c: c.optim.schedule != "multistep" or (list(c.optim.milestones) == sorted(set(c.optim.milestones))
                                                    and min(c.optim.milestones, default=1) >= 1),
      "`optim.milestones` (={c.optim.milestones}) must be rising epochs from 1"),
-    (lambda c: len(c.optim.learning_rates) == (SCHEDULES[c.optim.schedule] or max(1, len(c.optim.learning_rates))),
+    (lambda c: not c.optim.learning_rates
+     or len(c.optim.learning_rates) == (SCHEDULES[c.optim.schedule] or len(c.optim.learning_rates)),
      "`optim.learning_rates` (={c.optim.learning_rates}) must have {c.rates} values for `{c.optim.schedule}`"),
-    (lambda c: c.optim.warmup_epochs < c.train.epochs,
+    (lambda c: not c.train.epochs or c.optim.warmup_epochs < c.train.epochs,
      "`optim.warmup_epochs` (={c.optim.warmup_epochs}) must be below `train.epochs` (={c.train.epochs})"),
     (lambda c: not c.optim.nesterov or c.optim.momentum,
      "`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0"),
@@ -60,6 +61,10 @@ RULES = (
      "`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`"),
     (lambda c: not c.finetune.freeze_until or c.finetune.source,
      "`finetune.freeze_until` (={c.finetune.freeze_until}) would keep random blocks; set `finetune.source`"),
+    (lambda c: not c.finetune.head_first or c.finetune.source,
+     "`finetune.head_first` (={c.finetune.head_first}) would train the head on a random trunk; set `finetune.source`"),
+    (lambda c: c.finetune.batch_norm != "frozen" or c.finetune.source,
+     "`finetune.batch_norm` (=frozen) would keep the statistics of no network; set `finetune.source`"),
 )  # fmt: skip
 
 

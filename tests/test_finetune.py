@@ -41,13 +41,17 @@ def trunk(network):
 def test_a_network_is_fine_tuned_on_its_own_clips_above_its_frozen_part_and_resumed_without_it(finetune):
     folder, call = finetune
     flags = ["--config.finetune.freeze_until=stage1", "--config.optim.layer_decay=0.5", "--config.clip.views=2"]
-    flags += ["--config.train.epochs=2", "--config.eval.every=2"]
+    flags += ["--config.train.epochs=2", "--config.eval.every=2", "--config.finetune.head_first=0.5"]
     status, printed = call(*flags, "--config.train.checkpoint_minutes=0")
     assert status == 0, printed
     assert (
         "skipped: default_head at pathway0-stage2-block0 (3 classes)\n  clip as there: frames 4, stride 1," in printed
     )
-    assert "; otherwise: views 3 there and 2 here\n" in printed
+    assert "; otherwise: views 3 there and 2 here\n" in printed and "CAUTION" not in printed
+    chosen = (
+        "Chosen for 6 training videos: optim.learning_rates=0.0025,2.5e-05, finetune.batch_norm=frozen; what is set"
+    )
+    assert chosen in printed and "From epoch 2 on, the trunk too is trained" in printed
     config = json.loads((folder / "run" / "config.json").read_text())
     assert config["clip"] == json.loads(json.dumps(asdict(replace(CLIP, views=2))))
     assert config["finetune"]["freeze_until"] == "stage1" and config["optim"]["layer_decay"] == 0.5
@@ -58,9 +62,9 @@ def test_a_network_is_fine_tuned_on_its_own_clips_above_its_frozen_part_and_resu
         there.model.std,
     )
     same = jax.tree.map(np.array_equal, trunk(there), trunk(here))
-    for kind in ("params", "batch_stats"):
-        for block, leaves in same[kind].items():
-            assert set(jax.tree.leaves(leaves)) == {"stage2" not in block}, (kind, block)
+    for block, leaves in same["params"].items():
+        assert set(jax.tree.leaves(leaves)) == {"stage2" not in block}, block
+    assert all(jax.tree.leaves(same["batch_stats"]))  # in small batches, those of the source are kept
 
     # Stopped before its last step and resumed, it ends with the same bits, though the network it began with is gone.
     (folder / "source.safetensors").rename(folder / "moved.safetensors")
@@ -72,6 +76,20 @@ def test_a_network_is_fine_tuned_on_its_own_clips_above_its_frozen_part_and_resu
     assert status == 0 and "at step 3 of 4" in printed, printed
     again = r3d_jax.load(folder / "run")
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, here.variables, again.variables)))
+
+
+def test_the_head_alone_is_trained_first(finetune, tmp_path):
+    _, call = finetune
+    flags = ["--config.train.epochs=2", "--config.eval.every=2", "--config.finetune.head_first=1.0"]
+    status, printed = call(*flags, "--config.clip.stride=2", f"--workdir={tmp_path}/run")
+    assert status == 0 and "From epoch 1 on, the head alone is trained" in printed, printed
+    assert "the trunk too" not in printed
+    there, here = trunk(make_network()), trunk(r3d_jax.load(tmp_path / "run"))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, there, here)))
+    assert (
+        "CAUTION: the network has learned from other clips than this run shows it: `clip.stride` 1 there and 2"
+        in printed
+    )
 
 
 def test_what_cannot_work_is_told_before_the_videos_are_read(finetune, tmp_path):

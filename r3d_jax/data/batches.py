@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, label_of, open_video, pack_reason, read_or_replace, read_twice
-from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import grouped_by_size, names_of, place_of, split_rows, spread_over_classes, steps_per_epoch
 from r3d_jax.errors import InputError
 from r3d_jax.video.clips import ClipSpec, check_clip, train_clip
 from r3d_jax.video.pixels import read_window
@@ -34,6 +34,7 @@ class Batches:
         evaluation batches all.
       names: of every video in the data set, by the rows that `failed` and `row` of a batch speak of.
       num_videos: how many videos an epoch, or the test, is drawn from.
+      videos_of: of training batches, the names of the videos that the clips of batch k are of.
 
     Raises:
       IndexError: there is no batch of that number, negative ones included.
@@ -43,6 +44,7 @@ class Batches:
     length: int
     names: np.ndarray
     num_videos: int
+    videos_of: Callable[[int], list[str]] | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -99,14 +101,13 @@ def train_batches(
     rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
     per_epoch = videos_per_epoch or len(rows)
     steps = steps_per_epoch(per_epoch, batch_size)
-    process, processes = shard
-    local = batch_size // processes
+    process, local = shard[0], batch_size // shard[1]
+    seen = partial(place_of, rows=rows, seed=seed, per_epoch=per_epoch, length=steps * batch_size)
     read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
-        epoch, place = divmod(batch * batch_size + process * local + member, steps * batch_size)
-        row = int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
+        epoch, place, row = seen(batch * batch_size + process * local + member)
         pixels, shown, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
         found = {"clip": pixels, "label": label_of(videos, shown), "row": np.int32(row)}
         return found | {"failed": row if reason else -1, "reason": pack_reason(reason)}
@@ -115,7 +116,8 @@ def train_batches(
     if mix:
         pairs = range(process * local // 2, (process + 1) * local // 2)
         batches = batches.map_with_index(partial(_mixed, mix, seed, pairs))
-    return Batches(batches, steps, videos.index["name"], len(rows))
+    videos_of = partial(names_of, names=videos.index["name"], batch_size=batch_size, seen=seen)
+    return Batches(batches, steps, videos.index["name"], len(rows), videos_of)
 
 
 def eval_batches(
@@ -153,8 +155,7 @@ def eval_batches(
     """
     rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
     chosen = spread_over_classes(videos.index["label"], rows, count, seed) if count else rows
-    process, processes = shard
-    local = batch_size // processes
+    (process, processes), local = shard, batch_size // shard[1]
     groups = grouped_by_size(videos, chosen, batch_size, None if cutter(clip) else clip.test_size)
 
     def example(i: int) -> dict[str, Any]:
@@ -191,8 +192,7 @@ def read_ahead(
     if not processes:
         ready = max(2, workers) if workers else 0
         return dataset.to_iter_dataset(grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ready))
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # grain asks them for its own settings
+    flags.FLAGS.mark_as_parsed()  # grain asks them for its own settings
     alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
     return alone.mp_prefetch(options, worker_init_fn=_begin_process).map(_without_a_name)

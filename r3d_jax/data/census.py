@@ -28,6 +28,13 @@ class Census(NamedTuple):
     test: Int[np.ndarray, "class"]
 
 
+class Largest(NamedTuple):
+    """The largest class of the training videos, and its share of some videos: the accuracy of always answering it."""
+
+    name: str
+    share: float
+
+
 def census_of(labels: Sequence | np.ndarray, members: Sequence[str], class_names: tuple[str, ...]) -> Census:
     """Counts videos.
 
@@ -61,14 +68,14 @@ def table(census: Census, train: int, test: int) -> list[str]:
     return [f"{a:{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}".rstrip() for a, b, c in rows]
 
 
-def largest_class(census: Census) -> tuple[str, float]:
+def largest_class(census: Census) -> Largest:
     """The class with the most training videos, and the accuracy of always answering it: its share of the test videos.
 
     Of several such classes it is the one with the most test videos; without any test video the share is nan.
     """
     label = max(range(len(census.class_names)), key=lambda each: (census.train[each], census.test[each]))
     total = census.test.sum()
-    return census.class_names[label], float(census.test[label] / total) if total else float("nan")
+    return Largest(census.class_names[label], float(census.test[label] / total) if total else float("nan"))
 
 
 def gaps(census: Census, where: str = "") -> list[str]:

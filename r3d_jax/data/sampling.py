@@ -1,5 +1,6 @@
 """Which videos stand in which batch: pure functions of the index, the seed and the epoch."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,31 @@ def steps_per_epoch(num_videos: int, batch_size: int) -> int:
 def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
     """The order in which an epoch shows `count` videos: the numbers 0 to count - 1, drawn from (seed, epoch)."""
     return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def place_of(
+    clip: int, *, rows: Int[np.ndarray, "row"], seed: int, per_epoch: int, length: int
+) -> tuple[int, int, int]:
+    """(epoch, place in it, row of the data set's index) of a training clip, by its number from 0.
+
+    Args:
+      rows: of the split.
+      seed: of the order of each epoch.
+      per_epoch: videos that an epoch shows.
+      length: clips of an epoch, in whole batches.
+    """
+    epoch, place = divmod(clip, length)
+    return epoch, place, int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
+
+
+def names_of(k: int, *, names: np.ndarray, batch_size: int, seen: Callable) -> list[str]:
+    """The names of the videos that the clips of training batch k are of, in their order.
+
+    Args:
+      names: of every video of the data set.
+      seen: `place_of` of a clip by its number.
+    """
+    return [str(names[seen(clip)[2]]) for clip in range(k * batch_size, (k + 1) * batch_size)]
 
 
 def spread_over_classes(

@@ -45,6 +45,7 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         *,
         train: bool = False,
         freeze_until: str = "",
+        freeze_batch_norm: bool = False,
         remat: tuple[int, ...] = (),
         axis_name: str | None = None,
     ) -> Float[Array, "clip class"] | tuple[Float[Array, "clip _"], ...]:
@@ -55,6 +56,8 @@ class Classifier(nn.Module, metaclass=OwnHelp):
           train: batch norm uses and updates the batch's statistics; heads drop features.
           freeze_until: in training, the trunk stays as in testing and gets no gradient up to this stage or block, which
             `last_of` takes; empty: all of it is trained.
+          freeze_batch_norm: in training, batch norm uses and keeps the running statistics, as in testing; its scale and
+            bias are trained.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           axis_name: mapped axis over which a batch's statistics are shared.
 
@@ -71,7 +74,8 @@ class Classifier(nn.Module, metaclass=OwnHelp):
         names = tuple(head.block or blocks[-1] for head in self.heads)
         options = {"frozen": last_of(blocks, freeze_until)} if train and freeze_until else {}
         wanted = tuple(dict.fromkeys(names))
-        features = self.trunk(clips, train=train, names=wanted, remat=remat, axis_name=axis_name, **options)
+        options |= {"train": train, "freeze_batch_norm": freeze_batch_norm, "remat": remat, "axis_name": axis_name}
+        features = self.trunk(clips, names=wanted, **options)
         logits = tuple(head(features[name], train=train) for head, name in zip(self.heads, names))
         return logits[0] if len(logits) == 1 else logits
 

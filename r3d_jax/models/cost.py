@@ -55,6 +55,29 @@ def cost(model: Classifier, clip_shape: tuple[int, int, int]) -> Cost:
     return Cost(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])), total)
 
 
+def activations(model: Classifier, clip_shape: tuple[int, int, int]) -> int:
+    """How many values the convolutions of a network give for a clip, from shapes alone: what training has to keep.
+
+    Args:
+      clip_shape: time, height and width.
+
+    Raises:
+      InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
+    """
+    total = 0
+
+    def count(following, args, kwargs, context):
+        nonlocal total
+        out = following(*args, **kwargs)
+        if context.method_name == "__call__" and isinstance(context.module, Conv3D):
+            total += math.prod(out.shape[1:])
+        return out
+
+    with nn.intercept_methods(count):
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *clip_shape, model.trunk.input_planes)))
+    return total
+
+
 def parameters(model: Classifier) -> int:
     """The number of trained values of a network, which does not depend on the clip.
 

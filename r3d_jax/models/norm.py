@@ -21,6 +21,7 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
 
     Attributes:
       train: normalise by the batch's statistics and update the running ones.
+      frozen: in training, normalise by the running statistics and keep them.
       axis_name: mapped axis over which a training batch's statistics are averaged; None keeps them local.
       scale_init: what the scale starts from.
       momentum: part of the running statistics that an update keeps: 1 less PyTorch's `momentum`.
@@ -28,6 +29,7 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
     """
 
     train: bool
+    frozen: bool = False
     axis_name: str | None = None
     scale_init: nn.initializers.Initializer = nn.initializers.ones
     momentum: float = 0.9
@@ -45,7 +47,7 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
         mean, var = running_mean.value, running_var.value
-        if self.train:
+        if self.train and not self.frozen:
             mean, var, count = self._batch_statistics(x)
             if not self.is_initializing():
                 unbiased = var * (count / max(count - 1, 1))

@@ -123,6 +123,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
         train: bool = False,
         names: tuple[str, ...] = (),
         frozen: str = "",
+        freeze_batch_norm: bool = False,
         remat: tuple[int, ...] = (),
         offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
@@ -134,6 +135,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
           train: batch norm uses and updates the batch's statistics.
           names: of the blocks; none: the last one.
           frozen: name of the last block that stays as in testing and gets no gradient, with all before it; empty: none.
+          freeze_batch_norm: in training, batch norm uses and keeps the running statistics.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
           axis_name: mapped axis over which a batch's statistics are shared.
@@ -143,7 +145,7 @@ class ResNet3D(nn.Module, metaclass=OwnHelp):
             than a pool takes.
         """
         self._check(remat)
-        norm = partial(BatchNorm, axis_name=axis_name, epsilon=self.norm_epsilon)
+        norm = partial(BatchNorm, frozen=freeze_batch_norm, axis_name=axis_name, epsilon=self.norm_epsilon)
         steps, kept = (self._steps(partial(norm, train=each), remat) for each in (train, False))
         return run(steps, x, names=names, kept=kept, frozen=frozen, offsets=offsets, planes=self.input_planes)
 

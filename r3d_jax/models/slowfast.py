@@ -81,6 +81,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
         train: bool = False,
         names: tuple[str, ...] = (),
         frozen: str = "",
+        freeze_batch_norm: bool = False,
         remat: tuple[int, ...] = (),
         offsets: dict[str, Array] | None = None,
         axis_name: str | None = None,
@@ -92,6 +93,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
           train: batch norm uses and updates the batch's statistics.
           names: of the blocks; none: the last one.
           frozen: name of the last block that stays as in testing and gets no gradient, with all before it; empty: none.
+          freeze_batch_norm: in training, batch norm uses and keeps the running statistics.
           remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
           offsets: {block: what is added to its output}; the gradient of zeros there is the output's.
           axis_name: mapped axis over which a batch's statistics are shared.
@@ -100,7 +102,7 @@ class SlowFast(nn.Module, metaclass=OwnHelp):
           InputError: an option, a name or a stage that does not exist; channels that do not come last.
         """
         self._check(remat)
-        norm = partial(BatchNorm, axis_name=axis_name)
+        norm = partial(BatchNorm, frozen=freeze_batch_norm, axis_name=axis_name)
         steps, kept = (self._steps(partial(norm, train=each), remat) for each in (train, False))
         return run(steps, x, names=names, kept=kept, frozen=frozen, offsets=offsets, planes=self.input_planes)
 

@@ -7,7 +7,8 @@ from html import escape
 import numpy as np
 from jaxtyping import Int
 
-from r3d_jax.report.statistics import Bin, Proportion
+from r3d_jax.report.statistics import Bin
+from r3d_jax.training.metrics import Proportion
 
 LABELLED = 40  # classes whose names stand beside a confusion matrix; more would not be read
 EDGE = 640  # of the matrix, in the drawing's units

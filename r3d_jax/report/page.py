@@ -5,7 +5,8 @@ from importlib import resources
 from math import isnan
 from typing import NamedTuple
 
-from r3d_jax.report.statistics import ClassResult, Proportion
+from r3d_jax.report.statistics import ClassResult
+from r3d_jax.training.metrics import Proportion
 
 
 class Strip(NamedTuple):

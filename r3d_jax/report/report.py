@@ -22,10 +22,10 @@ from r3d_jax.report import charts, multi_label, multi_label_page, sections, stat
 from r3d_jax.report.collect import Tested, collect, predictions_csv
 from r3d_jax.report.page import class_table, fill, percent, strips
 from r3d_jax.report.pictures import draw_strips, some, worst
-from r3d_jax.report.statistics import proportion_of, proportion_of_clips, rank_of
+from r3d_jax.report.statistics import proportion_of_clips, rank_of
 from r3d_jax.training.from_config import eval_options, load_videos, make_eval_batches
 from r3d_jax.training.logs import say
-from r3d_jax.training.metrics import TOP
+from r3d_jax.training.metrics import TOP, proportion_of
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run_files import CONFIG, NETWORK, read_config, saved_by_script
 

@@ -8,7 +8,8 @@ from r3d_jax.config import Config
 from r3d_jax.data.sources import some
 from r3d_jax.models.cost import parameters
 from r3d_jax.report.page import interval, paragraphs, percent, tile
-from r3d_jax.report.statistics import SUBSETS, ClassResult, Proportion
+from r3d_jax.report.statistics import SUBSETS, ClassResult
+from r3d_jax.training.metrics import Proportion
 from r3d_jax.weights.trained import TrainedNetwork
 
 LEVELS = (("video", 1), ("video", 5), ("clip", 1), ("clip", 5))

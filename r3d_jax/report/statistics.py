@@ -2,25 +2,18 @@
 
 from collections.abc import Callable
 from itertools import combinations
-from math import comb, sqrt
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-Z = 1.959964  # of a standard normal: 95 % lie within
+from r3d_jax.training.metrics import Proportion, proportion_of
+
 BINS = 10  # of confidence
 SUBSETS = 20  # of the views, that are tried for each number of them
 
 Labels = Int[np.ndarray, "video"]
-
-
-class Proportion(NamedTuple):
-    """A part of a whole, from 0 to 1, and its 95 % confidence interval from `low` to `high`."""
-
-    value: float
-    low: float
-    high: float
 
 
 class ClassResult(NamedTuple):
@@ -56,16 +49,6 @@ class Bin(NamedTuple):
     videos: int
     confidence: float
     accuracy: float
-
-
-def proportion_of(right: float, count: float) -> Proportion:
-    """`right` of `count` with Wilson's score interval (Wilson, 1927), sound near 0 and 1 too; of nothing, nan."""
-    if not count:
-        return Proportion(*[float("nan")] * 3)
-    value, z2 = right / count, Z * Z
-    middle = (value + z2 / (2 * count)) / (1 + z2 / count)
-    reach = Z / (1 + z2 / count) * sqrt(value * (1 - value) / count + z2 / (4 * count * count))
-    return Proportion(value, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def proportion_of_clips(hits: Bool[np.ndarray, "video clip"]) -> Proportion:

@@ -1,5 +1,6 @@
 """Steps on all devices of all processes: compiled ahead, fed with each process's part of a batch."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -66,6 +67,12 @@ def split_over(batch: dict[str, Any], devices: list[jax.Device], stop: bool = Fa
 def local_count(devices: list[jax.Device]) -> int:
     """How many of `devices` are this process's."""
     return sum(device.process_index == jax.process_index() for device in devices)
+
+
+def memory_of(device: Any) -> int:
+    """Bytes of memory that a device has for arrays; of a CPU, the machine's."""
+    stats = device.memory_stats() or {}
+    return stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _placed(x, sharding):

@@ -1,6 +1,7 @@
 """Training that has diverged: found before it is tested or takes the place of a checkpoint."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,17 +17,20 @@ REMEDY = (
 )
 
 
-def check_loss(loss: float, where: str) -> None:
+def check_loss(loss: float, where: str, videos: Sequence[str] = ()) -> None:
     """Refuses a loss that is not finite.
 
     Args:
       where: whose it is, as in "step 3".
+      videos: names of those whose clips it is of.
 
     Raises:
       InputError: the loss is infinite or no number.
     """
     if not math.isfinite(loss):
-        raise InputError(f"the loss of {where} is {loss}: {REMEDY}")
+        listing = "".join(f"\n  {name}" for name in dict.fromkeys(videos))
+        its = f"\nits clips are of these videos, of which one may be at fault:{listing}" if videos else ""
+        raise InputError(f"the loss of {where} is {loss}: {REMEDY}{its}")
 
 
 def check_state(state: TrainState) -> None:

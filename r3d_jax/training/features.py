@@ -87,6 +87,7 @@ def collect_features(
     model = model.clone(heads=(model.heads[0].clone(num_classes=0),))
     total, done = len(batches) if total is None else total, _begin(folder, facts)
     steps, pending, since = {}, [], time.monotonic()
+    static = {"model": model, "views_at_once": views_at_once, "dtype": dtype}
     variables = replicate(variables, devices)
     data = iter(read_ahead(batches, start=min(done, total), stop=total, workers=workers, processes=processes))
     with closing(data), Progress(total, min(done, total), unit="batch", label=label) as progress:
@@ -96,7 +97,6 @@ def collect_features(
             check(batch)
             clips = split_over({"clips": batch["clips"] if "clips" in batch else batch["clip"][:, None]}, devices)
             if (shape := clips["clips"].shape) not in steps:
-                static = {"model": model, "views_at_once": views_at_once, "dtype": dtype}
                 steps[shape] = pmap(_features_step, variables, clips, devices=devices, **static)
             found, _ = steps[shape](variables, clips)
             pending.append(_part(batch, np.asarray(found)))
@@ -108,9 +108,7 @@ def collect_features(
                 done, pending, since = i + 1, [], time.monotonic()
     if pending:
         _write(folder, done, pending)
-    if done + len(pending) < total:
-        return None
-    return _joined([_read(path) for *_, path in _parts(folder)])
+    return None if done + len(pending) < total else _joined([_read(path) for *_, path in _parts(folder)])
 
 
 def _features_step(variables, batch, *, axis_name, model, views_at_once, dtype) -> Float[Array, "video view feature"]:

@@ -1,6 +1,7 @@
 """From a configuration to what a run works with: each function takes it once and gives one thing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,14 @@ def train_options(config: Config) -> dict[str, Any]:
     """Further arguments of `train_step`."""
     names = ("seed", "sync_batch_norm", "micro_batches", "dtype")
     options = {name: getattr(config.train, name) for name in names}
-    freezing = {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
-    return options | freezing | {"remat": tuple(config.train.remat)}
+    options |= {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
+    frozen = config.finetune.batch_norm == "frozen"
+    return options | {"freeze_batch_norm": frozen, "remat": tuple(config.train.remat)}
+
+
+def head_alone(config: Config) -> Config:
+    """The configuration of the steps in which the head alone is trained (`finetune.head_first`)."""
+    return replace(config, finetune=replace(config.finetune, freeze_trunk=True))
 
 
 def eval_options(config: Config) -> dict[str, Any]:

@@ -86,6 +86,18 @@ def compare_clips(ours: ClipSpec, theirs: ClipSpec) -> str:
     return f"clip as there: {taken or 'nothing'}; otherwise: {other or 'nothing'}"
 
 
+def warn_of_clips(ours: ClipSpec, theirs: ClipSpec) -> str:
+    """What to say where a run shows its network other clips than it has learned from, views and crops aside; or ""."""
+    names = ("frames", "stride", "frame_rate", "train_sizes", "crop", "test_size")
+    pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
+    other = ", ".join(f"`clip.{name}` {there} there and {here} here" for name, (there, here) in pairs.items()
+                      if there != here)  # fmt: skip
+    return other and (
+        f"CAUTION: the network has learned from other clips than this run shows it: {other}. It is best at its own, "
+        "which a configuration with clip=None takes, as configs/finetune.py does"
+    )
+
+
 def _differences(ours, theirs):
     if type(ours) is not type(theirs):
         return f"{type(theirs).__name__} there and {type(ours).__name__} here"

@@ -15,25 +15,24 @@ from r3d_jax.data.batches import read_ahead
 from r3d_jax.data.preparation import most_broken
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
-from r3d_jax.training import from_config, metrics_log, probe
+from r3d_jax.training import from_config, probe, testing
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
-from r3d_jax.training.divergence import check_loss, check_state
-from r3d_jax.training.evaluation import best_by, describe, evaluate
+from r3d_jax.training.divergence import check_state
 from r3d_jax.training.failures import Failures
-from r3d_jax.training.initialise import compare_clips, make_model, take_over
+from r3d_jax.training.initialise import compare_clips, take_over, warn_of_clips
 from r3d_jax.training.logs import Progress, say
-from r3d_jax.training.metrics_log import MetricsLog, draw_curves
-from r3d_jax.training.overview import baseline, overview
+from r3d_jax.training.metrics_log import MetricsLog
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
 from r3d_jax.training.steps import abstract_state, init_state, train_step
-from r3d_jax.training.task import Task
-from r3d_jax.training.throughput import Pace, Throughput
+from r3d_jax.training.task import prepare
+from r3d_jax.training.throughput import Throughput
+from r3d_jax.training.time_left import TimeLeft
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
-from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
-from r3d_jax.weights.run_files import description_of, read_network
+from r3d_jax.weights.early_stop import unmark
+from r3d_jax.weights.run import CHECKPOINTS
+from r3d_jax.weights.run_files import description_of
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -50,7 +49,7 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     check(config, len(devices), jax.process_count())
     with ExitStack() as opened:
         alone = first_then_others(lambda: is_first() and opened.enter_context(occupied(workdir)))
-        return _run(_prepare(config, workdir, devices), alone)
+        return _run(prepare(config, workdir, devices), alone)
 
 
 def _run(task, alone):
@@ -66,39 +65,24 @@ def _run(task, alone):
         if checkpoints and step < task.total_steps:
             check_free(workdir, bytes_needed(folder, like), "what this run keeps of checkpoints")
         log = opened.enter_context(MetricsLog(workdir, step)) if is_first() else None
-        if step and _test_due(task, step) and not agree(_tested(workdir, step)):
+        untested = step and testing.is_due(task, step) and not testing.is_done(task, step)
+        over = not untested and testing.is_over(task, step)
+        if untested:
             _test(task, state, checkpoints, log, received)
-        elif step >= task.total_steps:
-            _test_finished(task, state, received)
-        finished = _train(task, state, checkpoints, log, received)
+        elif over:
+            testing.retest(task, state, lambda: bool(received))
+        elif alone:
+            unmark(workdir)
+        step = _train(task, state, checkpoints, log, received)
+        finished = testing.is_over(task, step)
+        if finished and not over and not received:
+            testing.conclude(task, step)
     if received:
         say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
         return 128 + received[0]
     if not finished:
         say("Stopped, since another process was asked to; the same commands resume this run.")
     return 0 if finished else 1
-
-
-def _prepare(config, workdir, devices):
-    """Prepares the data and claims `workdir` for the configuration."""
-    begun = agree(has_begun(workdir))
-    finetune, train = config.finetune, config.train
-    source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
-    # The source of a run that has begun may be gone: the run's folder describes its network.
-    stored = read_network(workdir) if begun and finetune.source else None
-    from_config.check_model(config, stored or make_model(config, num_classes=2, source=source))
-    videos = first_then_others(lambda: from_config.load_videos(config))
-    model = stored or make_model(config, len(videos.class_names), source)
-    train_set = from_config.make_train_batches(config, videos)
-    test_set = from_config.make_eval_batches(config, videos, len(devices))
-    with told_when_full(workdir, 2**20, "the description of a run"):
-        lines = first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model))
-    for line in lines or ():
-        say(line)
-    tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
-    say("\n".join(overview(config, videos, len(train_set), devices)))
-    pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set, videos)
 
 
 def _initial_state(task, checkpoints):
@@ -114,39 +98,26 @@ def _initial_state(task, checkpoints):
         variables, lines = take_over(jax.device_get(fresh.variables), task.model, task.class_names, task.source)
         seen = compare_clips(task.config.clip, task.source.clip)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
+        if caution := warn_of_clips(task.config.clip, task.source.clip):
+            say(caution)
         fresh = fresh._replace(**variables)
     return replicate(fresh, task.devices)
 
 
-def _evaluate(task, state, received):
-    if task.config.finetune.probe:
-        return probe.evaluate_head(task, state.variables, lambda: bool(received))
-    options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
-    return evaluate(
-        task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options
-    )
-
-
-def _test_finished(task, state, received):
-    say(f"This run is finished ({int(state.step) // len(task.train)} epochs); testing its last checkpoint.")
-    if summary := _evaluate(task, state, received):
-        say(f"test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")
-
-
 def _train(task, state, checkpoints, log, received):
-    """Steps to the end or until some process asks to stop; whether it is the end.
+    """Steps to the end or until some process asks to stop; the last step.
 
     The state is saved before a test, so that no test costs training, and with the sums that the next row is made of.
     """
     config, step, total = task.config, int(state.step), task.total_steps
-    if step >= total:
-        return True
+    if testing.is_over(task, step):
+        return step
     if config.finetune.probe:
         return _train_head(task, state, checkpoints, log, received)
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
     compiled, failures = None, Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
-    saved_at = time.monotonic()
+    saved_at, left = time.monotonic(), TimeLeft(task)
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
         throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
         for batch in throughput.timed(data):
@@ -155,15 +126,20 @@ def _train(task, state, checkpoints, log, received):
             if asked and jax.process_count() == 1:
                 break
             batch = split_over(batch, task.devices, asked)  # several stop together, once they know of it
-            if compiled is None:
-                compiled = _compile(task, state, batch, progress)
+            if compiled is None or step == task.head_steps:
+                throughput.flush()
+                compiled = _compile(task, state, batch, step, progress)
                 throughput.restart()
+                left.restart()
             (state, metrics), stop = compiled(state, batch)
             step += 1
             throughput.add(step, metrics | {"stop": stop})
             if throughput.stop:
                 break
-            due = _test_due(task, step)
+            left.tell(step)
+            if log and step > 1 and (step - 1) % len(task.train) == 0:
+                testing.advise(task, step // len(task.train))
+            due = testing.is_due(task, step)
             if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
                 throughput.flush()
                 _save(checkpoints, state, notes=throughput.sums)
@@ -171,6 +147,9 @@ def _train(task, state, checkpoints, log, received):
             if due:
                 _test(task, state, checkpoints, log, received)
                 throughput.restart()
+                left.restart()
+                if testing.is_over(task, step):
+                    break
         throughput.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
     _save(checkpoints, state, notes=throughput.sums)
@@ -178,27 +157,34 @@ def _train(task, state, checkpoints, log, received):
         raise InputError(reason)
     if summary := failures.summary():
         say(summary)
-    return step >= total
+    return step
 
 
 def _train_head(task, state, checkpoints, log, received):
-    """The head alone, on features of the trunk; whether it was trained before a signal came."""
-    state = probe.train_head(task, state, lambda: bool(received))
-    if state is None:
-        return False
-    _save(checkpoints, state)
-    _test(task, state, checkpoints, log, received)
-    return True
+    """The head alone, on features of the trunk; the last step, or that of `state` where a signal came before."""
+    trained = probe.train_head(task, state, lambda: bool(received))
+    if trained is None:
+        return int(state.step)
+    _save(checkpoints, trained)
+    _test(task, trained, checkpoints, log, received)
+    return task.total_steps
 
 
-def _compile(task, state, batch, progress):
-    options = from_config.train_options(task.config)
+def _compile(task, state, batch, step, progress):
+    """The step of training from `step` on: of the head alone, or of all."""
+    head = step < task.head_steps
+    options = from_config.train_options(from_config.head_alone(task.config) if head else task.config)
+    options |= {"model": task.model, "tx": task.head_tx if head else task.tx}
     progress.doing("compiling")
-    compiled = pmap(
-        train_step, state, batch, devices=task.devices, donate=True, model=task.model, tx=task.tx, **options
-    )
+    compiled = pmap(train_step, state, batch, devices=task.devices, donate=True, **options)
     progress.doing()
+    if task.head_steps and step in (0, task.head_steps):
+        say(f"From epoch {step // len(task.train) + 1} on, {'the head alone' if head else 'the trunk too'} is trained")
     return compiled
+
+
+def _test(task, state, checkpoints, log, received):
+    testing.test_state(task, state, lambda: _save(checkpoints, state, "best"), log, lambda: bool(received))
 
 
 def _save(checkpoints, state, kind="last", notes=None):
@@ -206,27 +192,3 @@ def _save(checkpoints, state, kind="last", notes=None):
         state = jax.device_get(state)
         check_state(state)
         checkpoints.save(state, kind, notes)
-
-
-def _test_due(task, step):
-    epoch, rest = divmod(step, len(task.train))
-    return not rest and (epoch % task.config.eval.every == 0 or step == task.total_steps)
-
-
-def _tested(workdir, step):
-    return any(row["kind"] == "eval" and row["step"] == step for row in metrics_log.read(workdir))
-
-
-def _test(task, state, checkpoints, log, received):
-    summary = _evaluate(task, state, received)
-    if summary is None or not log:
-        return
-    step, meter = int(state.step), best_by(summary)
-    epoch = step // len(task.train)
-    check_loss(summary["loss"], f"the test after epoch {epoch}")
-    earlier = [row.get(meter, -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
-    if summary[meter] > max(earlier, default=-1):
-        _save(checkpoints, state, "best")
-    log.add(step, "eval", epoch=epoch, **summary)
-    draw_curves(task.workdir)
-    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")

@@ -1,4 +1,7 @@
-"""Clip-level and video-level counts: sums over a batch, to be added over batches and divided at the end."""
+"""Clip-level and video-level counts, to be added over batches and divided at the end, and how sure they make."""
+
+from math import sqrt
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +11,15 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from r3d_jax.training.losses import binary_cross_entropy
 
 TOP = (1, 5)
+Z = 1.959964  # of a standard normal: 95 % lie within
+
+
+class Proportion(NamedTuple):
+    """A part of a whole, from 0 to 1, and its 95 % confidence interval from `low` to `high`."""
+
+    value: float
+    low: float
+    high: float
 
 
 def hits(
@@ -69,3 +81,13 @@ def summarise(counts: dict[str, float], num_classes: int, topk: tuple[int, ...] 
             if k < num_classes:
                 summary[f"{level}_top{k}"] = counts[f"{level}_top{k}"] / counts[f"{level}s"]
     return summary
+
+
+def proportion_of(right: float, count: float) -> Proportion:
+    """`right` of `count` with Wilson's score interval (Wilson, 1927), sound near 0 and 1 too; of nothing, nan."""
+    if not count:
+        return Proportion(*[float("nan")] * 3)
+    value, z2 = right / count, Z * Z
+    middle = (value + z2 / (2 * count)) / (1 + z2 / count)
+    reach = Z / (1 + z2 / count) * sqrt(value * (1 - value) / count + z2 / (4 * count * count))
+    return Proportion(value, max(0.0, middle - reach), min(1.0, middle + reach))

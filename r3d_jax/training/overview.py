@@ -7,7 +7,7 @@ import numpy as np
 
 from r3d_jax.config import Config
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.census import census_of, largest_class, mixed_rates, table, uneven
+from r3d_jax.data.census import Largest, census_of, largest_class, mixed_rates, table, uneven
 from r3d_jax.data.sampling import split_rows, spread_over_classes
 
 
@@ -39,17 +39,19 @@ def overview(config: Config, videos: VideoSet, steps: int, devices: Sequence[jax
     ]
 
 
-def baseline(config: Config, videos: VideoSet) -> float | None:
-    """The accuracy of always answering the largest class on the videos that are tested, from 0 to 1.
+def baselines(config: Config, videos: VideoSet) -> tuple[Largest, ...]:
+    """The largest class of the training videos, with its share of those and of the videos that are tested.
 
-    None where videos have several labels, whose measure is no accuracy.
+    Nothing where videos have several labels, whose measure is no accuracy.
 
     Raises:
       InputError: the data set does not have the fold, or the fold no training or no test video.
     """
     if videos.multi_label:
-        return None
-    return largest_class(_census(config, videos, config.eval.videos))[1]
+        return ()
+    census = _census(config, videos, config.eval.videos)
+    tested = largest_class(census)
+    return Largest(tested.name, float(census.train.max() / census.train.sum())), tested
 
 
 def _census(config, videos, count=0):

@@ -8,6 +8,8 @@ from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.batches import read_ahead
 from r3d_jax.data.contact_sheet import draw_sheet, write_png
+from r3d_jax.data.sampling import split_rows
+from r3d_jax.training.choose import choose
 from r3d_jax.training.from_config import load_videos, make_train_batches
 from r3d_jax.training.logs import say
 
@@ -22,6 +24,8 @@ def preview(config: Config, workdir: Path) -> int:
     """
     check(config, 1)
     videos = load_videos(config)
+    rows = split_rows(videos, config.data.fold, "train")
+    config = choose(config, videos=config.train.videos_per_epoch or len(rows))
     batches = make_train_batches(config, videos)
     count = -(-CLIPS // config.train.batch_size)
     read = list(read_ahead(batches, stop=count, workers=config.data.workers))

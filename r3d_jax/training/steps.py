@@ -68,6 +68,7 @@ def train_step(
     sync_batch_norm: bool = True,
     freeze_trunk: bool = False,
     freeze_until: str = "",
+    freeze_batch_norm: bool = False,
     micro_batches: int = 1,
     remat: tuple[int, ...] = (),
     dtype: str = "float32",
@@ -83,14 +84,13 @@ def train_step(
 
     Args:
       batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip], or of several labels uint8
-        [clip, class]; of mixed clips also `other` and `weight`, as `losses.cross_entropy` and
-        `losses.binary_cross_entropy` say. Whatever else is in it is left alone.
+        [clip, class]; of mixed clips also `other` and `weight`, as the `losses` say. What else is in it is left alone.
       tx: any optimiser of optax.
       seed: of dropout, which is drawn from (seed, step, device, micro-batch).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
       freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
-      freeze_until: the same for a part of it: everything up to this stage or block, such as "stem" or "stage2". What
-        else changes a parameter, such as weight decay, is the optimiser's: `sgd` takes `block_factors` for that.
+      freeze_until: the same up to a stage or block, such as "stage2"; of weight decay there, the optimiser must know.
+      freeze_batch_norm: batch norm uses and keeps the running statistics, which small batches of one's own spoil.
       micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
         norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
@@ -107,7 +107,8 @@ def train_step(
     clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
     device = lax.axis_index(axis_name) if axis_name else 0
     dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
-    network = {"model": model, "remat": remat, "dtype": dtype, "axis_name": axis_name if sync_batch_norm else None}
+    network = {"model": model, "remat": remat, "dtype": dtype, "freeze_batch_norm": freeze_batch_norm}
+    network["axis_name"] = axis_name if sync_batch_norm else None
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
@@ -135,15 +136,13 @@ def _gradients(state, clips, keys, **network):
     return sums, batch_stats
 
 
-def _loss(params, batch_stats, clips, key, *, model, freeze_until, remat, dtype, axis_name):
+def _loss(params, batch_stats, clips, key, *, model, dtype, **options):
     """The mean loss of the clips; beside it the new batch statistics and the metrics."""
     logits, updated = model.apply(
         {"params": params, "batch_stats": batch_stats},
         normalise(clips["clip"], model=model).astype(dtype),
         train=True,
-        freeze_until=freeze_until,
-        remat=remat,
-        axis_name=axis_name,
+        **options,
         mutable=["batch_stats"],
         rngs={"dropout": key},
     )

@@ -1,7 +1,8 @@
 """How training goes: means over a few steps, for the metrics log and for the eye."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -19,12 +20,14 @@ class Pace(NamedTuple):
       learning_rates: of every step, on the host: asking the device would wait for the step under way.
       batch_size: clips of a step.
       log_every: steps from one report to the next.
+      videos_of: the names of the videos of a batch, by its number from 0; None: not known.
     """
 
     learning_rates: np.ndarray
     steps_per_epoch: int
     batch_size: int
     log_every: int
+    videos_of: Callable[[int], list[str]] | None = None
 
 
 class Throughput:
@@ -87,7 +90,8 @@ class Throughput:
     def _take(self, step, metrics):
         metrics = jax.device_get(metrics)
         self.stop |= bool(metrics.pop("stop", 0))
-        check_loss(float(metrics["loss"]), f"step {step}")
+        loss, videos_of = float(metrics["loss"]), self._pace.videos_of
+        check_loss(loss, f"step {step}", videos_of(step - 1) if videos_of and not math.isfinite(loss) else ())
         self._timed += 1
         for name, value in {"steps": 1, **metrics}.items():
             self.sums[name] = self.sums.get(name, 0) + float(value)

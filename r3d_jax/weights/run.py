@@ -13,6 +13,7 @@ from r3d_jax.config import Config
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier, abstract_variables
 from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.weights.early_stop import ended_early
 from r3d_jax.weights.integrity import check_numbers
 from r3d_jax.weights.run_files import (
     CLASSES,
@@ -52,9 +53,15 @@ def claim(run: Path, config: Config, class_names: tuple[str, ...], model: Classi
         fixed = {name: changed[name] for name in fixed_settings(config) if name in changed}
         if fixed:
             listing = "".join(f"\n  {name}: {before!r} there, {now!r} now" for name, (before, now) in fixed.items())
+            longer = (
+                "\nthe learning rate of every step depends on `train.epochs`: to train for longer, begin another run "
+                f"from it (`finetune.source`: {run})"
+            )
             raise InputError(
                 f"{run} holds a run with another configuration:{listing}\n"
                 "use another `workdir`, or the values that the run was started with"
+                + longer
+                * (list(fixed) == ["train.epochs"])
             )
         lines = [f"{name}: {before!r} when the run was started, {now!r} now" for name, (before, now) in changed.items()]
     _check_same_classes(run, class_names)
@@ -139,7 +146,8 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
     Args:
       run: the folder.
       checkpoint: "last", or "best": the one with the highest video-level accuracy, of several labels the highest mean
-        average precision, of the tests during training.
+        average precision, of the tests during training. A run that has ended early (`train.patience`) gives its best
+        for its last.
 
     Raises:
       InputError: no run there, one without such a checkpoint, class names that are not the head's, weights that are not
@@ -157,6 +165,7 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
             f"{run / CLASSES} names {len(class_names)} classes, but the head has {count}; it needs one line for each, "
             "as training has written it"
         )
+    checkpoint = "best" if ended_early(run) else checkpoint
     variables = restore_variables(run / CHECKPOINTS, abstract_variables(model), checkpoint, description_of(run))
     if variables is None:
         raise InputError(f"the run in {run} has no {checkpoint} checkpoint yet; train it first")

@@ -51,6 +51,16 @@ def test_batches_do_not_depend_on_workers_or_on_where_reading_starts(videos, wor
         same(batch, again)
 
 
+def test_the_videos_of_a_batch_are_those_whose_clips_it_has(videos):
+    batches = train_batches(videos, np.arange(10), CLIP, **TRAIN)
+    labels = dict(zip(videos.index["name"].tolist(), videos.index["label"].tolist()))
+    for k in range(7):
+        assert [labels[name] for name in batches.videos_of(k)] == batches[k]["label"].tolist()
+    assert sorted({name for k in range(3) for name in batches.videos_of(k)}) == sorted(labels)  # an epoch
+    parts = [train_batches(videos, np.arange(10), CLIP, shard=(i, 2), **TRAIN) for i in range(2)]
+    assert all(part.videos_of(5) == batches.videos_of(5) for part in parts)
+
+
 @pytest.mark.slow
 def test_processes_read_the_same_batches_as_this_one(tmp_path):
     """In a program of its own, which prints nothing else and leaves no shared memory behind."""

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
@@ -6,6 +8,8 @@ from r3d_jax.data.sampling import (
     epoch_order,
     grouped_by_size,
     grouped_folds,
+    names_of,
+    place_of,
     split_rows,
     spread_over_classes,
     steps_per_epoch,
@@ -78,3 +82,13 @@ def test_groups_of_several_classes_and_sizes_are_dealt_out_too():
     labels = np.repeat([0, 1, 0, 1, 1], [3, 3, 6, 1, 2])
     folds = grouped_folds(groups, labels, 2, seed=0)
     assert folds[0] == folds[5] != folds[6]  # the two large groups
+
+
+def test_a_clips_place_and_its_videos_name():
+    rows = np.array([3, 5, 8])
+    seen = partial(place_of, rows=rows, seed=2, per_epoch=3, length=4)  # batches of two: the first of an epoch again
+    orders = [rows[epoch_order(2, epoch, 3)].tolist() for epoch in (0, 1)]
+    expected = [(epoch, place, orders[epoch][place % 3]) for epoch in (0, 1) for place in range(4)]
+    assert [seen(clip) for clip in range(8)] == expected
+    names = np.array([f"v{row}" for row in range(9)])
+    assert names_of(3, names=names, batch_size=2, seen=seen) == [f"v{row}" for _, _, row in expected[6:]]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from r3d_jax.models.classifier import build
-from r3d_jax.models.cost import cost, parameters
+from r3d_jax.models.cost import activations, cost, parameters
 from r3d_jax.models.presets import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
@@ -59,3 +59,10 @@ def test_every_cell_of_a_head_counts():
     convolutions = [head_and_trunk(1, edge) for edge in (112, 128)]
     assert one - convolutions[0] == 512 * 399
     assert six - convolutions[1] == 4 * 512 * 399
+
+
+def test_activations_are_what_the_convolutions_give():
+    model = build("r3d_18", 3, blocks=(1, 1), planes=4, stem_planes=5)
+    # Stem: half the edge, 5 channels; stage 1: two convolutions and the projection, stage 2 the same at half of both.
+    assert activations(model, (4, 16, 16)) == 5 * 4 * 8 * 8 + 3 * 4 * 4 * 8 * 8 + 3 * 8 * 2 * 4 * 4
+    assert activations(model, (8, 32, 32)) == 8 * activations(model, (4, 16, 16))

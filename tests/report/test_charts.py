@@ -4,7 +4,8 @@ import re
 import numpy as np
 
 from r3d_jax.report.charts import LABELLED, calibration_image, confusion_svg, views_image
-from r3d_jax.report.statistics import Bin, Proportion
+from r3d_jax.report.statistics import Bin
+from r3d_jax.training.metrics import Proportion
 
 
 def drawn(image):

@@ -6,24 +6,10 @@ from r3d_jax.report.statistics import (
     by_views,
     calibration,
     confusion,
-    proportion_of,
     proportion_of_clips,
     rank_of,
 )
-
-
-@pytest.mark.parametrize(
-    "right, count, low, high",
-    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_intervals_are_wilsons(right, count, low, high):
-    np.testing.assert_allclose(proportion_of(right, count), (right / count, low, high), atol=5e-5)
-    np.testing.assert_allclose(proportion_of(count - right, count)[1:], (1 - high, 1 - low), atol=5e-5)
-
-
-def test_a_share_of_nothing_is_unknown():
-    assert np.isnan(proportion_of(0, 0)).all()
+from r3d_jax.training.metrics import proportion_of
 
 
 def test_clips_that_are_all_alike_are_worth_one_for_each_video(rng):

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from r3d_jax.training.devices import local_count, placed, pmap, replicate, split_over
+from r3d_jax.training.devices import local_count, memory_of, placed, pmap, replicate, split_over
 
 
 def step(state, batch, *, axis_name, factor):
@@ -47,3 +49,9 @@ def test_a_checkpoint_is_restored_to_where_a_state_is_replicated(devices):
     like = placed(jax.eval_shape(lambda: state), devices)
     assert jax.tree.map(lambda x: x.sharding, like) == jax.tree.map(lambda x: x.sharding, replicate(state, devices))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), like) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+
+
+def test_the_memory_of_a_processor_is_the_machines_and_of_others_what_they_say(devices):
+    assert 2**28 < memory_of(devices[0]) < 2**50
+    card = SimpleNamespace(memory_stats=lambda: {"bytes_limit": 7})
+    assert memory_of(card) == 7

@@ -23,6 +23,8 @@ def test_what_is_finite_is_let_through():
 def test_a_loss_that_is_not_is_refused(loss):
     with pytest.raises(InputError, match=rf"^the loss of step 3 is {loss}" + SAID):
         check_loss(loss, "step 3")
+    with pytest.raises(InputError, match=r"of which one may be at fault:\n  a/1.avi\n  b/2.avi$"):
+        check_loss(loss, "step 3", ["a/1.avi", "b/2.avi", "a/1.avi"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

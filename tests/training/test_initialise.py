@@ -12,7 +12,7 @@ from trunks import draw_variables
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
 from r3d_jax.models.classifier import build
 from r3d_jax.models.head import Head
-from r3d_jax.training.initialise import compare_clips, make_model, take_over
+from r3d_jax.training.initialise import compare_clips, make_model, take_over, warn_of_clips
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.trained import TrainedNetwork
 
@@ -126,3 +126,12 @@ def test_what_is_seen_as_there_and_what_otherwise_is_one_line():
     )
     assert line.endswith("; otherwise: train_sizes (16, 16) there and (24, 30) here, crop 16 there and 24 here")
     assert compare_clips(CLIP, CLIP).endswith("; otherwise: nothing")
+
+
+def test_other_clips_than_the_network_has_learned_from_are_told_loudly():
+    assert warn_of_clips(replace(CLIP, views=3, crops=3, flip=0.0), CLIP) == ""
+    said = warn_of_clips(replace(CLIP, frames=8, crop=12), CLIP)
+    assert said.startswith(
+        "CAUTION: the network has learned from other clips than this run shows it: `clip.frames` 4 there"
+    )
+    assert "4 there and 8 here, `clip.crop` 16 there and 12 here. It is best at its own" in said

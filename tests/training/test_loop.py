@@ -14,7 +14,7 @@ from r3d_jax.config import DataConfig
 from r3d_jax.data.sampling import split_rows, spread_over_classes
 from r3d_jax.errors import InputError
 from r3d_jax.files import occupied
-from r3d_jax.training import from_config, loop
+from r3d_jax.training import from_config, loop, testing
 from r3d_jax.training.loop import run
 from r3d_jax.training.metrics_log import read
 from r3d_jax.weights.checkpoint import Checkpoints
@@ -157,7 +157,7 @@ def test_a_run_that_diverges_late_keeps_sound_checkpoints(config, devices, tmp_p
 
 
 def test_a_test_without_a_finite_loss_is_neither_written_nor_the_best(config, devices, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_evaluate", lambda *_: {"loss": float("nan"), "video_top1": 1.0, "videos": 5})
+    monkeypatch.setattr(testing, "run_test", lambda *_: {"loss": float("nan"), "video_top1": 1.0, "videos": 5})
     settings = config(0, 0)
     settings.eval.every = 1
     with pytest.raises(InputError, match=r"^the loss of the test after epoch 1 is nan: training has diverged"):
@@ -182,3 +182,27 @@ def test_a_disk_that_fills_up_is_one_message(config, devices, tmp_path, monkeypa
     said = r"^.*run: No space left on device; a checkpoint needs 0.\d MiB, and .* MiB are free; make room .*, and the"
     with pytest.raises(InputError, match=said):
         run(config(0, 0), tmp_path / "run", devices)
+
+
+def test_a_loss_that_is_not_finite_names_the_videos_of_its_batch(config, devices, demo_videos, tmp_path, monkeypatch):
+    compiled = loop._compile
+
+    def poisoned(*arguments):
+        step = compiled(*arguments)
+
+        def diverge(state, batch):
+            (state, metrics), stop = step(state, batch)
+            return (state, metrics | {"loss": metrics["loss"] * (jnp.nan if int(state.step) == 3 else 1)}), stop
+
+        return diverge
+
+    monkeypatch.setattr(loop, "_compile", poisoned)
+    settings = config(0, 0)
+    with pytest.raises(InputError, match=r"^the loss of step 3 is nan: training has diverged") as stopped:
+        run(settings, tmp_path / "run", devices)
+    monkeypatch.undo()
+    rows = split_rows(demo_videos, 1, "train")
+    order = np.random.default_rng([settings.train.seed, 0]).permutation(len(rows))  # of the first epoch
+    names = demo_videos.index["name"][rows[order[8:12]]]  # of its third batch of four
+    assert str(stopped.value).endswith("one may be at fault:" + "".join(f"\n  {name}" for name in names))
+    assert {path.name for path in (tmp_path / "run" / "checkpoints" / "last").iterdir()} <= {"1", "2"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seeded import case_of
 
-from r3d_jax.training.metrics import count, count_multi_label, hits, summarise
+from r3d_jax.training.metrics import count, count_multi_label, hits, proportion_of, summarise
 
 METERS = case_of("protocol")["meters"]
 
@@ -50,6 +50,20 @@ def test_a_tie_is_a_hit_for_the_lower_class_only():
 def test_top_k_of_too_few_classes_is_left_out():
     counts = dict.fromkeys(("videos", "clips", "loss", "video_top1", "video_top5", "clip_top1", "clip_top5"), 1.0)
     assert "video_top5" not in summarise(counts, 5) and "video_top5" in summarise(counts, 6)
+
+
+@pytest.mark.parametrize(
+    "right, count, low, high",
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_intervals_are_wilsons(right, count, low, high):
+    np.testing.assert_allclose(proportion_of(right, count), (right / count, low, high), atol=5e-5)
+    np.testing.assert_allclose(proportion_of(count - right, count)[1:], (1 - high, 1 - low), atol=5e-5)
+
+
+def test_a_share_of_nothing_is_unknown():
+    assert np.isnan(proportion_of(0, 0)).all()
 
 
 def test_of_several_labels_one_among_the_largest_logits_is_a_hit():

@@ -34,3 +34,9 @@ def test_mixed_clips_are_captioned_with_both_classes(demo_videos, data_dir, tmp_
     weight, label, other = (batch[name][0] for name in ("weight", "label", "other"))
     names = demo_videos.class_names
     assert captions[0] == f"{weight:.0%} {names[label]}, {1 - weight:.0%} {names[other]}" and len(captions) == 16
+
+
+def test_a_batch_size_that_is_left_open_is_chosen(data_dir, demo_videos, tmp_path, capsys):
+    config = runpy.run_path(str(TINY))["get_config"]()
+    config.data.data_dir, config.train.batch_size = str(data_dir), 0
+    assert preview(config, tmp_path) == 0 and "16 training clips" in capsys.readouterr().out

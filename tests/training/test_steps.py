@@ -310,6 +310,26 @@ def test_a_frozen_trunk_is_one_that_is_frozen_up_to_its_last_block(batches):
     assert found[0] == found[1] != found[2]
 
 
+def test_frozen_batch_norm_trains_all_but_the_statistics(batches):
+    """The gradient is that of the network as it is in testing, whose statistics are the running ones."""
+    variables, batch = draw_variables(MODEL), batches[0]
+    tx = sgd(0.1, momentum=0.0, weight_decay=0.0)
+    state = first_state(variables, tx)
+    found, metrics = jax.jit(partial(train_step, model=MODEL, tx=tx, freeze_batch_norm=True))(state, batch)
+
+    def loss(params):
+        clips = (batch["clip"] / 255.0 - np.array(MODEL.mean, np.float32)) / np.array(MODEL.std, np.float32)
+        logits = MODEL.apply({"params": params, "batch_stats": variables["batch_stats"]}, jnp.float32(clips))
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean()
+
+    expected, gradients = jax.jit(jax.value_and_grad(loss))(variables["params"])
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-4)
+    close(found.params, jax.tree.map(lambda x, g: x - 0.1 * g, variables["params"], gradients), 1e-3)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, found.batch_stats, variables["batch_stats"])))
+    moved = jax.tree.map(lambda x, y: not np.array_equal(x, y), found.params, variables["params"])
+    assert all(jax.tree.leaves(moved))
+
+
 def test_a_step_on_several_labels_is_the_gradient_of_the_binary_cross_entropy(batches, devices, start):
     """With plain SGD the change of the head's bias is its gradient: the mean of sigmoid - label over the classes."""
     model = build("r3d_18", 5, **ONE, activation="sigmoid")

@@ -84,7 +84,7 @@ def test_a_configuration_is_held_against_the_rules_of_one(content, message, tmp_
 @pytest.mark.parametrize(
     "section, field, value, message",
     [
-        ("train", "batch_size", 0, "`train.batch_size` .=0. must be at least 1"),
+        ("train", "batch_size", -1, "`train.batch_size` .=-1. must be at least 0"),
         ("train", "dtype", 32, "`train.dtype` .=32. must be of type str"),
         ("optim", "learning_rates", [0.1], "`optim.learning_rates` .* must have one value more than"),
         ("optim", "power", float("inf"), "`optim.power` .=inf. must be finite"),
