@@ -60,7 +60,7 @@ def trained(videos, step, tx, seed, *, steps):
 
 def compared(videos, folder, seed):
     """Video-level accuracy on four new classes: of a probe on what the others have taught, and from scratch."""
-    tx = optax.inject_hyperparams(r3d_jax.sgd, static_args=("nesterov",))(0.05, nesterov=True)
+    tx = optax.inject_hyperparams(lambda learning_rate: r3d_jax.sgd(learning_rate, nesterov=True))(0.05)
     options = {"xla_backend_optimization_level": 3}  # more to compile, less to compute
     step = jax.jit(partial(r3d_jax.train_step, model=MODEL, tx=tx), donate_argnums=0, compiler_options=options)
     known = trained(of_classes(videos, KNOWN), step, tx, seed, steps=160)  # ten epochs
@@ -78,9 +78,8 @@ def compared(videos, folder, seed):
         assert run(config, folder / "probe", jax.devices()[:1]) == 0
     (row,) = read(folder / "probe")
     tests = r3d_jax.data.eval_batches(few, "test", CLIP, batch_size=8)
-    scratch = r3d_jax.evaluate(
-        MODEL, trained(few, step, tx, seed, steps=40).variables, tests, devices=jax.devices()[:1]
-    )
+    alone = trained(few, step, tx, seed, steps=40)  # forty epochs
+    scratch = r3d_jax.evaluate(MODEL, alone.variables, tests, devices=jax.devices()[:1])
     assert row["videos"] == scratch["videos"] == 64
     return row["video_top1"], scratch["video_top1"]
 
