@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "models.predict": ["features_fn", "normalise", "predict_fn"],
         "models.presets": ["list_presets"],
         "training.evaluation": ["evaluate"],
-        "training.optim": ["multistep", "sgd"],
+        "training.optim": ["adamw", "multistep", "sgd"],
         "training.steps": ["TrainState", "eval_step", "init_state", "train_step"],
         "video.clips": ["ClipSpec"],
         "video.views": ["read_clips"],

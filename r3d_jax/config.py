@@ -80,8 +80,9 @@ class FinetuneConfig:
 
 @dataclass(slots=True)
 class OptimConfig:
-    """SGD and its learning rate."""
+    """The optimiser and its learning rate."""
 
+    name: str = setting("sgd", "the optimiser", choices=("sgd", "adamw"))
     schedule: str = setting("multistep", "of the learning rate", choices=tuple(SCHEDULES))
     learning_rates: tuple[float, ...] = setting(
         (0.1, 0.01, 0.001),
@@ -96,7 +97,12 @@ class OptimConfig:
     update: str = setting("step", "how often a schedule without jumps changes", choices=("step", "epoch"))
     momentum: float = setting(0.9, "of SGD; 0: none", low=0)
     nesterov: bool = setting(False, "Nesterov's momentum")
-    weight_decay: float = setting(1e-4, "of all parameters but batch norm's", low=0)
+    betas: tuple[float, float] = setting((0.9, 0.999), "of AdamW: what its averages of the gradient and of its square "
+                                         "keep from step to step", low=0)  # fmt: skip
+    epsilon: float = setting(1e-8, "of AdamW: added to the square root that it divides by", low=0)
+    clip_norm: float = setting(0.0, "largest norm of the gradient of all parameters; what is longer is scaled down to "
+                                    "it; 0: off", low=0)  # fmt: skip
+    weight_decay: float = setting(1e-4, "of all parameters but batch norm's; AdamW's is usually 0.01 to 0.05", low=0)
     decay_batch_norm: bool = setting(False, "weight decay on batch norm's scale and bias too")
     layer_decay: float = setting(1.0, "factor of the learning rate from one block to the one below it, heads at 1; 1: "
                                       "one rate for all", low=0, high=1)  # fmt: skip

@@ -68,6 +68,10 @@ def test_the_defaults_are_sound():
         ("finetune.freeze_until", "stem", "(=stem) would keep random blocks; set `finetune.source`"),
         ("optim.layer_decay", -0.5, "`optim.layer_decay` (=-0.5) must be at least 0"),
         ("optim.layer_decay", 1.5, "`optim.layer_decay` (=1.5) must be at most 1"),
+        ("optim.name", "adam", "`optim.name` (='adam') must be sgd or adamw"),
+        ("optim.betas", (0.9, 1.0), "`optim.betas` (=(0.9, 1.0)) must be at least 0 and below 1"),
+        ("optim.betas", (-0.1, 0.9), "`optim.betas` (=(-0.1, 0.9)) must be at least 0"),
+        ("optim.clip_norm", -1.0, "`optim.clip_norm` (=-1.0) must be at least 0"),
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
         ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),
@@ -84,6 +88,14 @@ def test_what_cannot_work_is_refused_with_the_value(name, value, message):
 def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
     with pytest.raises(InputError, match=r"`clip` .=None. stands for that of `finetune.source`; set it to `load"):
         check(Config(clip=None), 1)
+
+
+def test_nesterov_is_of_sgd():
+    config = changed("optim.name", "adamw")
+    check(config, 1)
+    config.optim.nesterov = True
+    with pytest.raises(InputError, match=r"`optim.nesterov` .=True. is of SGD, and `optim.name` is adamw"):
+        check(config, 1)
 
 
 def test_nesterov_needs_a_momentum():

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "losses": ["cross_entropy"],
         "metrics": ["count", "hits", "summarise"],
         "metrics_log": ["MetricsLog", "draw_curves"],
-        "optim": ["factors_of_blocks", "multistep", "sgd"],
+        "optim": ["adamw", "factors_of_blocks", "multistep", "sgd"],
         "steps": ["TrainState", "eval_step", "first_state", "init_state", "train_step"],
     },
 )

@@ -23,7 +23,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import schedules
 from r3d_jax.training.logs import say
-from r3d_jax.training.optim import factors_of_blocks, sgd
+from r3d_jax.training.optim import adamw, factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
 
@@ -111,13 +111,15 @@ def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Call
 def make_optimizer(
     config: Config, model: Classifier, steps_per_epoch: int
 ) -> tuple[optax.GradientTransformation, np.ndarray]:
-    """The configured SGD for the parameters of `model`, and the learning rate of every step, which is that of heads."""
+    """The optimiser for the parameters of `model`, and the learning rate of every step, which is that of heads."""
     optim, finetune, epochs = config.optim, config.finetune, config.train.epochs
     schedule = make_schedule(optim, epochs, steps_per_epoch)
-    tx = sgd(
+    if optim.name == "adamw":
+        of_kind = partial(adamw, betas=tuple(optim.betas), epsilon=optim.epsilon)
+    else:
+        of_kind = partial(sgd, momentum=optim.momentum, nesterov=optim.nesterov)
+    tx = of_kind(
         schedule,
-        momentum=optim.momentum,
-        nesterov=optim.nesterov,
         weight_decay=optim.weight_decay,
         decay_batch_norm=optim.decay_batch_norm,
         trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
@@ -125,6 +127,8 @@ def make_optimizer(
             model.trunk.block_names(), layer_decay=optim.layer_decay, freeze_until=finetune.freeze_until
         ),
     )
+    if optim.clip_norm:
+        tx = optax.chain(optax.clip_by_global_norm(optim.clip_norm), tx)
     return tx, np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(epochs * steps_per_epoch)))
 
 
