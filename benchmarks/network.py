@@ -32,7 +32,8 @@ from r3d_jax.models.blocks import Conv3D
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import normalise, predict_fn
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
-from r3d_jax.training.steps import abstract_state, first_state, train_step
+from r3d_jax.training.state import abstract_state, first_state
+from r3d_jax.training.steps import train_step
 from r3d_jax.weights.torch_names import to_torch
 
 CLASSES, VIEWS, TEST_SIZE = 101, 10, (128, 170)

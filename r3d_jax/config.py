@@ -115,6 +115,11 @@ class TrainConfig:
     epochs: int = setting(45, "passes over the training videos", low=1)
     batch_size: int = setting(8, "clips, over all devices", low=1)
     videos_per_epoch: int = setting(0, "videos of an epoch; 0: each training video once", low=0)
+    label_smoothing: float = setting(0.0, "part of each label that is spread evenly over all classes", low=0)
+    class_weights: str = setting("none", "of the loss; balanced: each class counts the same, however many videos it "
+                                         "has", choices=("none", "balanced"))  # fmt: skip
+    ema_decay: float = setting(0.0, "of an exponential moving average of the weights, which tests and `load` use; such "
+                                    "as 0.999; 0: off", low=0)  # fmt: skip
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
     micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
                                     "part alone", low=1)  # fmt: skip

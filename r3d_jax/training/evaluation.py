@@ -45,9 +45,9 @@ def evaluate(
       stop: asked before each batch; where it says so in any process, all give up.
 
     Returns:
-      `video_top1`, `clip_top1` and so on, from 0 to 1; `videos` and `clips`, how many were counted; `loss`, the mean
-      cross-entropy of the videos; `missing`; `untested_classes`, how many have no video that was counted. None where
-      `stop` came true.
+      `video_top1`, `clip_top1` and so on, from 0 to 1; `mean_class_accuracy`, the mean over the classes of each one's
+      own `video_top1`; `videos` and `clips`, how many were counted; `loss`, the mean cross-entropy of the videos;
+      `missing`; `untested_classes`, how many have no video that was counted. None where `stop` came true.
 
     Raises:
       InputError: no video can be read.
@@ -78,6 +78,8 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
     for level in ("video", "clip"):
         tops = [name for name in summary if name.startswith(f"{level}_top")]
         listing = ", ".join(f"top-{name.partition('_top')[2]} {summary[name]:.2%}" for name in tops)
+        if level == "video":
+            listing += f", mean class {summary['mean_class_accuracy']:.2%}"
         parts.append(f"{level}-level {listing} of {summary[f'{level}s']:,} {level}s")
     drawn = summary["videos"] + summary["missing"] < num_videos
     if drawn:
@@ -119,7 +121,7 @@ def _add(totals, late):
         return
     counts, asked = jax.device_get(late)
     for name, value in {**counts, "stop": asked}.items():
-        totals[name] = totals.get(name, 0) + value.item()
+        totals[name] = totals.get(name, 0) + (value if value.ndim else value.item())
 
 
 class _Example:

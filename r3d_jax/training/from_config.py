@@ -16,13 +16,14 @@ from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
-from r3d_jax.data.sampling import gaps
+from r3d_jax.data.sampling import gaps, split_rows
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import schedules
 from r3d_jax.training.logs import say
+from r3d_jax.training.losses import balanced_weights
 from r3d_jax.training.optim import adamw, factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
@@ -133,11 +134,19 @@ def make_optimizer(
 
 
 def train_options(config: Config) -> dict[str, Any]:
-    """Further arguments of `train_step`."""
-    names = ("seed", "sync_batch_norm", "micro_batches", "dtype")
+    """Further arguments of `train_step`, but for class weights, which depend on the videos."""
+    names = ("seed", "sync_batch_norm", "micro_batches", "dtype", "label_smoothing", "ema_decay")
     options = {name: getattr(config.train, name) for name in names}
     freezing = {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
     return options | freezing | {"remat": tuple(config.train.remat)}
+
+
+def class_weights(config: Config, videos: VideoSet) -> tuple[float, ...]:
+    """What each class weighs in the loss, by the training videos; empty: all the same."""
+    if config.train.class_weights == "none":
+        return ()
+    labels = videos.index["label"][split_rows(videos, config.data.fold, "train")]
+    return balanced_weights(labels, len(videos.class_names))
 
 
 def eval_options(config: Config) -> dict[str, Any]:

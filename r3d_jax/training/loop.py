@@ -26,7 +26,8 @@ from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
-from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.state import abstract_state, init_state
+from r3d_jax.training.steps import train_step
 from r3d_jax.training.throughput import Pace, Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
@@ -47,8 +48,14 @@ class Task(NamedTuple):
     source: TrainedNetwork | None
     tx: Any
     pace: Pace
+    class_weights: tuple[float, ...]
     train: Batches
     test: Batches
+
+    @property
+    def ema(self) -> bool:
+        """Whether an average of the weights is kept."""
+        return self.config.train.ema_decay > 0
 
     @property
     def total_steps(self) -> int:
@@ -76,7 +83,7 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
 def _run(task, alone):
     """Steps and tests of a run that is this process's alone; the exit status."""
     received, workdir = [], task.workdir
-    folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx)
+    folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx, ema=task.ema)
     with told_when_full(workdir, bytes_of(like), "a checkpoint"), noted(received), ExitStack() as opened:
         checkpoints = opened.enter_context(Checkpoints(folder, description_of(workdir))) if is_first() else None
         if alone and (left := remove_unfinished(folder)):
@@ -122,12 +129,13 @@ def _prepare(config, workdir, devices):
         f"{devices[0].platform} device(s)"
     )
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set)
+    weights = from_config.class_weights(config, videos)
+    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, weights, train_set, test_set)
 
 
 def _initial_state(task, checkpoints):
     """The newest checkpoint's state or a fresh one, on all devices."""
-    like = placed(abstract_state(task.model, task.tx), jax.local_devices()[:1])
+    like = placed(abstract_state(task.model, task.tx, ema=task.ema), jax.local_devices()[:1])
     state = checkpoints.restore(like) if checkpoints else None
     if agree(state is not None):
         state = agree(state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like))
@@ -139,7 +147,7 @@ def _initial_state(task, checkpoints):
         seen = compare_clips(task.config.clip, task.source.clip)
         say("\n  ".join([f"Starting from {task.config.finetune.source}", *lines, seen]))
         fresh = fresh._replace(**variables)
-    return replicate(fresh, task.devices)
+    return replicate(fresh.averaging() if task.ema else fresh, task.devices)
 
 
 def _evaluate(task, state, received):
@@ -202,11 +210,10 @@ def _train(task, state, checkpoints, log, received):
 
 
 def _compile(task, state, batch, progress):
-    options = from_config.train_options(task.config)
     progress.doing("compiling")
-    compiled = pmap(
-        train_step, state, batch, devices=task.devices, donate=True, model=task.model, tx=task.tx, **options
-    )
+    static = {"model": task.model, "tx": task.tx, "class_weights": task.class_weights}
+    static |= from_config.train_options(task.config)
+    compiled = pmap(train_step, state, batch, devices=task.devices, donate=True, **static)
     progress.doing()
     return compiled
 

@@ -1,7 +1,6 @@
 """One step of training and one of testing: pure, arrays in, arrays out, on one device or mapped over many."""
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,51 +8,11 @@ import optax
 from jax import lax
 from jaxtyping import Array
 
-from r3d_jax.models.classifier import Classifier, abstract_variables, init_variables
+from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.predict import average_views, normalise, predict_views
-from r3d_jax.training.losses import cross_entropy
+from r3d_jax.training.losses import clip_weights, cross_entropy
 from r3d_jax.training.metrics import TOP, count, hits
-from r3d_jax.video.clips import ClipSpec
-
-
-class TrainState(NamedTuple):
-    """Everything that training changes: arrays, the same on every device."""
-
-    step: Array
-    params: dict
-    batch_stats: dict
-    opt_state: Any
-
-    @property
-    def variables(self) -> dict:
-        """What the model's `apply`, `predict_fn` and `evaluate` take: `params` and `batch_stats`."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
-
-
-def init_state(model: Classifier, tx: optax.GradientTransformation, *, seed: int = 0, clip: ClipSpec) -> TrainState:
-    """The state at step 0: fresh variables drawn by `seed`, and the optimiser's beginning.
-
-    Args:
-      model: the network.
-      tx: any optimiser of optax.
-      clip: what the network is to be trained on.
-
-    Raises:
-      InputError: clips that the network's pool cannot take.
-    """
-    clip_shape = (*clip.shape[:3], model.trunk.input_planes)
-    return first_state(init_variables(model, jax.random.key(seed), clip_shape), tx)
-
-
-def first_state(variables: dict, tx: optax.GradientTransformation) -> TrainState:
-    """The state at step 0 of training that begins with `variables`, such as those of a trained network."""
-    params = variables["params"]
-    return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], tx.init(params))
-
-
-def abstract_state(model: Classifier, tx: optax.GradientTransformation) -> TrainState:
-    """The shapes and types of a state's arrays, without computing any."""
-    return jax.eval_shape(partial(first_state, tx=tx), abstract_variables(model))
+from r3d_jax.training.state import TrainState
 
 
 def train_step(
@@ -70,6 +29,9 @@ def train_step(
     micro_batches: int = 1,
     remat: tuple[int, ...] = (),
     dtype: str = "float32",
+    label_smoothing: float = 0.0,
+    class_weights: tuple[float, ...] = (),
+    ema_decay: float = 0.0,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One step of the optimiser on the mean loss of a batch: pure, for `jax.jit`, `jax.pmap` and `jax.shard_map`.
 
@@ -93,6 +55,11 @@ def train_step(
         norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
+      label_smoothing: as `losses.cross_entropy` takes it.
+      class_weights: one for each class, or none. The loss is the sum of the clips' losses, each multiplied by its
+        class's weight, over the sum of these weights, both over all devices and micro-batches.
+      ema_decay: d, of an average of the weights and of batch norm's running statistics: after each step, a = d a +
+        (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
 
     Returns:
       The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it.
@@ -101,6 +68,8 @@ def train_step(
     device = lax.axis_index(axis_name) if axis_name else 0
     dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
     network = {"model": model, "remat": remat, "dtype": dtype, "axis_name": axis_name if sync_batch_norm else None}
+    network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
+    network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
@@ -108,7 +77,24 @@ def train_step(
         gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
     updates, opt_state = tx.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+    averaged = _averaged(state, {"params": params, "batch_stats": batch_stats}, ema_decay)
+    return TrainState(state.step + 1, params, batch_stats, opt_state, averaged), metrics
+
+
+def _averaged(state, variables, decay):
+    """The average after a step, if one is kept; written so that what stays the same is averaged to itself."""
+    if state.averaged is None:
+        return None
+    part = jnp.where(state.step == 0, 1.0, 1 - decay)
+    return jax.tree.map(lambda old, new: jnp.where(part == 1, new, old + part * (new - old)), state.averaged, variables)
+
+
+def _mean_weight(clips, class_weights, axis_name):
+    """What a clip counts on average over all devices: by that, plain means become weighted ones."""
+    if not class_weights:
+        return 1.0
+    mean = clip_weights(clips, class_weights).mean()
+    return lax.pmean(mean, axis_name) if axis_name else mean
 
 
 def _gradients(state, clips, keys, **network):
@@ -128,7 +114,21 @@ def _gradients(state, clips, keys, **network):
     return sums, batch_stats
 
 
-def _loss(params, batch_stats, clips, key, *, model, freeze_until, remat, dtype, axis_name):
+def _loss(
+    params,
+    batch_stats,
+    clips,
+    key,
+    *,
+    model,
+    freeze_until,
+    remat,
+    dtype,
+    axis_name,
+    mean_weight,
+    label_smoothing,
+    class_weights,
+):
     """The mean loss of the clips; beside it the new batch statistics and the metrics."""
     logits, updated = model.apply(
         {"params": params, "batch_stats": batch_stats},
@@ -140,7 +140,8 @@ def _loss(params, batch_stats, clips, key, *, model, freeze_until, remat, dtype,
         mutable=["batch_stats"],
         rngs={"dropout": key},
     )
-    metrics = {"loss": cross_entropy(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+    losses = cross_entropy(logits, clips, label_smoothing=label_smoothing, class_weights=class_weights)
+    metrics = {"loss": losses.mean() / mean_weight, "accuracy": hits(logits, clips["label"], 1).mean()}
     return metrics["loss"], (updated["batch_stats"], metrics)
 
 

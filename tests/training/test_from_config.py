@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 from trunks import TINY, draw_variables
 
-from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig
+from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig, TrainConfig
+from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
-from r3d_jax.training.from_config import check_model, load_videos, make_optimizer
+from r3d_jax.training.from_config import check_model, class_weights, load_videos, make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,13 @@ def test_the_optimiser_that_is_named_is_made():
     updates, _ = tx.update({"heads_0": {"kernel": np.full(1, 3.0, np.float32)}, "trunk": {}}, tx.init(params), params)
     # At the first step both averages are the gradient's: 3 / (3 + epsilon).
     np.testing.assert_allclose(updates["heads_0"]["kernel"], -0.1 * (0.75 + 0.5 * 2), rtol=1e-6)
+
+
+def test_class_weights_are_of_the_training_videos():
+    index = {"label": np.array([0, 1, 1, 0, 0, 0, 1]), "fold1": np.array(["train"] * 6 + ["test"])}
+    videos = VideoSet([None] * 7, index, ("a", "b"))
+    found = class_weights(Config(train=TrainConfig(class_weights="balanced")), videos)
+    assert found == pytest.approx((6 / (2 * 4), 6 / (2 * 2))) and class_weights(Config(), videos) == ()
 
 
 def test_a_part_to_freeze_that_the_network_does_not_have_is_refused_before_any_data_is_fetched():
