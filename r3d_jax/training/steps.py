@@ -55,9 +55,8 @@ def train_step(
         norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
-      label_smoothing: as `losses.cross_entropy` takes it.
-      class_weights: one for each class, or none. The loss is the sum of the clips' losses, each multiplied by its
-        class's weight, over the sum of these weights, both over all devices and micro-batches.
+      label_smoothing, class_weights: as `losses.cross_entropy` takes them. The mean over all devices and micro-batches
+        is weighted by class: the sum of the losses over that of the clips' weights.
       ema_decay: d, of an average of the weights and of batch norm's running statistics: after each step, a = d a +
         (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
 
@@ -65,13 +64,11 @@ def train_step(
       The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it.
     """
     clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
-    device = lax.axis_index(axis_name) if axis_name else 0
-    dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
     network = {"model": model, "remat": remat, "dtype": dtype, "axis_name": axis_name if sync_batch_norm else None}
+    network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
     network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
-    network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
-    sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
+    sums, batch_stats = _gradients(state, clips, _dropout_keys(seed, state.step, axis_name, micro_batches), **network)
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
     if axis_name:
         gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
@@ -79,6 +76,12 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     averaged = _averaged(state, {"params": params, "batch_stats": batch_stats}, ema_decay)
     return TrainState(state.step + 1, params, batch_stats, opt_state, averaged), metrics
+
+
+def _dropout_keys(seed, step, axis_name, count):
+    """One key for each part of this device's clips."""
+    device = lax.axis_index(axis_name) if axis_name else 0
+    return jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), device), count)
 
 
 def _averaged(state, variables, decay):

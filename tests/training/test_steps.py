@@ -327,3 +327,18 @@ def test_a_frozen_trunk_is_one_that_is_frozen_up_to_its_last_block(batches):
         for options in ({"freeze_trunk": True}, {"freeze_until": "stage1"}, {})
     ]
     assert found[0] == found[1] != found[2]
+
+
+def test_an_average_is_torchvisions_of_weights_and_statistics(start, batches, devices):
+    """Its ExponentialMovingAverage copies what the first step leaves; then a = d a + (1 - d) x, buffers too."""
+    decay, expected, state = 0.75, None, start
+    averaging = start.averaging()
+    for batch in batches:
+        state, _ = run(state, [batch], devices[:1])
+        here = jax.device_get(state.variables)
+        expected = expected or here
+        expected = jax.tree.map(lambda a, x: decay * np.float64(a) + (1 - decay) * x, expected, here)
+        averaging, _ = run(averaging, [batch], devices[:1], ema_decay=decay)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, averaging.params, state.params)))
+    close(jax.device_get(averaging.averaged), expected, 1e-5)
+    assert max(jax.tree.leaves(jax.tree.map(lambda a, x: float(np.abs(a - x).max()), expected, here))) > 1e-3
