@@ -72,10 +72,7 @@ def train_step(
     gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
     if axis_name:
         gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
-    updates, opt_state = tx.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    averaged = _averaged(state, {"params": params, "batch_stats": batch_stats}, ema_decay)
-    return TrainState(state.step + 1, params, batch_stats, opt_state, averaged), metrics
+    return _updated(state, gradients, batch_stats, tx, ema_decay), metrics
 
 
 def _dropout_keys(seed, step, axis_name, count):
@@ -84,12 +81,17 @@ def _dropout_keys(seed, step, axis_name, count):
     return jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), device), count)
 
 
-def _averaged(state, variables, decay):
-    """The average after a step, if one is kept; written so that what stays the same is averaged to itself."""
-    if state.averaged is None:
-        return None
-    part = jnp.where(state.step == 0, 1.0, 1 - decay)
-    return jax.tree.map(lambda old, new: jnp.where(part == 1, new, old + part * (new - old)), state.averaged, variables)
+def _updated(state, gradients, batch_stats, tx, ema_decay):
+    """The state after a step, with its average if one is kept."""
+    updates, opt_state = tx.update(gradients, state.opt_state, state.params)
+    params, averaged = optax.apply_updates(state.params, updates), None
+    if state.averaged is not None:
+        first, now = state.step == 0, {"params": params, "batch_stats": batch_stats}
+        # Written so that what stays the same is averaged to itself.
+        averaged = jax.tree.map(
+            lambda old, new: jnp.where(first, new, old + (1 - ema_decay) * (new - old)), state.averaged, now
+        )
+    return TrainState(state.step + 1, params, batch_stats, opt_state, averaged)
 
 
 def _mean_weight(clips, class_weights, axis_name):
