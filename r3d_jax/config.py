@@ -38,6 +38,10 @@ class AugmentConfig:
     """What else is done to training clips; one draw for a clip, the same in all its frames."""
 
     strides: tuple[int, ...] = setting((), "first and last of the strides that are drawn; empty: `clip.stride`")
+    area: tuple[float, ...] = setting((), "random resized crops: first and last of the part of the frame's area that "
+                                          "is shown; empty: `clip.train_sizes`", low=0, high=1)  # fmt: skip
+    aspect: tuple[float, float] = setting((3 / 4, 4 / 3), "of random resized crops: first and last of width over "
+                                                          "height", low=0)  # fmt: skip
     operations: int = setting(0, "RandAugment: how many of its operations are drawn for a clip", low=0)
     magnitude: float = setting(9.0, "RandAugment: how strong they are, from 0 to 10", low=0, high=10)
     jitter: tuple[float, float, float, float] = setting((0.0,) * 4, "brightness, contrast, saturation, hue")

@@ -14,6 +14,10 @@ RULES = (
     (lambda c: not c.augment.strides
      or (len(c.augment.strides) == 2 and 1 <= c.augment.strides[0] <= c.augment.strides[1]),
      "`augment.strides` (={c.augment.strides}) must be the first and the last stride, from 1"),
+    (lambda c: not c.augment.area or (len(c.augment.area) == 2 and 0 < c.augment.area[0] <= c.augment.area[1]),
+     "`augment.area` (={c.augment.area}) must be the first and the last part, above 0 and at most 1"),
+    (lambda c: 0 < c.augment.aspect[0] <= c.augment.aspect[1],
+     "`augment.aspect` (={c.augment.aspect}) must be the first and the last width over height, above 0"),
     (lambda c: min(c.augment.jitter) >= 0 and c.augment.jitter[3] <= 0.5,
      "`augment.jitter` (={c.augment.jitter}) must be at least 0, and its last value at most 0.5"),
     (lambda c: 0 <= c.augment.erase <= 1, "`augment.erase` (={c.augment.erase}) must be a probability, from 0 to 1"),

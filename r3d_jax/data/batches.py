@@ -15,11 +15,11 @@ from jaxtyping import Int
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, open_video, pack_reason, read_or_replace, read_twice
 from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.training_clip import read_random_clip
 from r3d_jax.errors import InputError
-from r3d_jax.video.clips import ClipSpec, check_clip, train_clip
-from r3d_jax.video.pixels import read_window
-from r3d_jax.video.transforms import cutter, draw_crop_window, short_edge_size
-from r3d_jax.video.views import crops_of, moments, read_views
+from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.video.transforms import cutter, short_edge_size
+from r3d_jax.video.views import crops_of, read_views
 
 MIX = 1  # tells the generators that mix a batch from those that draw its clips
 
@@ -66,6 +66,8 @@ def train_batches(
     seed: int = 0,
     videos_per_epoch: int = 0,
     strides: tuple[int, ...] = (),
+    area: tuple[float, ...] = (),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
     augment: Callable | None = None,
     mix: Callable | None = None,
     shard: tuple[int, int] = (0, 1),
@@ -84,6 +86,7 @@ def train_batches(
       seed: of everything that is drawn.
       videos_per_epoch: videos that an epoch shows; 0: all.
       strides: first and last of the strides that are drawn, one for each clip; empty: the clip's own.
+      area, aspect: of random resized crops, as `draw_resized_window` takes them; no area: the clip's short-edge jitter.
       augment: (uint8 clip [time, crop, crop, 3], generator) -> a clip like it.
       mix: (batch, one generator for each pair of clips) -> batch.
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
@@ -101,7 +104,7 @@ def train_batches(
     steps = steps_per_epoch(per_epoch, batch_size)
     process, processes = shard
     local = batch_size // processes
-    read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
+    read = partial(read_random_clip, clip=clip, strides=strides, area=area, aspect=aspect, augment=augment)
 
     def example(i: int) -> dict[str, Any]:
         batch, member = divmod(i, local)
@@ -197,20 +200,6 @@ def read_ahead(
     alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
     return alone.mp_prefetch(options, worker_init_fn=_begin_process).map(_without_a_name)
-
-
-def _clip_reader(clip, strides, augment):
-    """(video, generator) -> one random clip of it."""
-
-    def read(video, rng):
-        stride = int(rng.integers(strides[0], strides[1] + 1))
-        shown = moments(video, clip.frame_rate)
-        indices = shown[train_clip(len(shown), rng, frames=clip.frames, stride=stride)]
-        window = draw_crop_window(rng, sizes=clip.train_sizes, crop=clip.crop, flip=clip.flip)
-        pixels = read_window(*video, indices, window)
-        return augment(pixels, rng) if augment else pixels
-
-    return read
 
 
 def _mixed(mix, seed, pairs, k, batch):

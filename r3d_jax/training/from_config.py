@@ -68,6 +68,8 @@ def make_train_batches(config: Config, videos: VideoSet) -> Batches:
         seed=train.seed,
         videos_per_epoch=train.videos_per_epoch,
         strides=tuple(augmented.strides),
+        area=tuple(augmented.area),
+        aspect=tuple(augmented.aspect),
         augment=partial(augment, jitter=tuple(augmented.jitter), **changes),
         mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix) if mixed else None,
         shard=shard(),
