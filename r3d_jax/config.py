@@ -37,6 +37,8 @@ class DataConfig:
 class AugmentConfig:
     """What else is done to training clips; one draw for a clip, the same in all its frames."""
 
+    repeats: int = setting(1, "clips of each video in a batch, each drawn anew; an epoch has so many times the steps",
+                           low=1)  # fmt: skip
     strides: tuple[int, ...] = setting((), "first and last of the strides that are drawn; empty: `clip.stride`")
     area: tuple[float, ...] = setting((), "random resized crops: first and last of the part of the frame's area that "
                                           "is shown; empty: `clip.train_sizes`", low=0, high=1)  # fmt: skip
@@ -119,6 +121,7 @@ class TrainConfig:
     epochs: int = setting(45, "passes over the training videos", low=1)
     batch_size: int = setting(8, "clips, over all devices", low=1)
     videos_per_epoch: int = setting(0, "videos of an epoch; 0: each training video once", low=0)
+    balanced_sampling: bool = setting(False, "every class is shown equally often; an epoch is as long as without it")
     label_smoothing: float = setting(0.0, "part of each label that is spread evenly over all classes", low=0)
     class_weights: str = setting("none", "of the loss; balanced: each class counts the same, however many videos it "
                                          "has", choices=("none", "balanced"))  # fmt: skip

@@ -18,6 +18,8 @@ RULES = (
      "`augment.area` (={c.augment.area}) must be the first and the last part, above 0 and at most 1"),
     (lambda c: 0 < c.augment.aspect[0] <= c.augment.aspect[1],
      "`augment.aspect` (={c.augment.aspect}) must be the first and the last width over height, above 0"),
+    (lambda c: not c.train.batch_size % c.augment.repeats,
+     "`train.batch_size` (={c.train.batch_size}) must be divisible by `augment.repeats` (={c.augment.repeats})"),
     (lambda c: min(c.augment.jitter) >= 0 and c.augment.jitter[3] <= 0.5,
      "`augment.jitter` (={c.augment.jitter}) must be at least 0, and its last value at most 0.5"),
     (lambda c: 0 <= c.augment.erase <= 1, "`augment.erase` (={c.augment.erase}) must be a probability, from 0 to 1"),

@@ -79,6 +79,7 @@ def test_the_defaults_are_sound():
         ("augment.area", (0.5,), "`augment.area` (=(0.5,)) must be the first and the last part"),
         ("augment.area", (0.5, 1.5), "`augment.area` (=(0.5, 1.5)) must be at most 1"),
         ("augment.aspect", (2.0, 1.0), "`augment.aspect` (=(2.0, 1.0)) must be the first and the last width over"),
+        ("augment.repeats", 3, "`train.batch_size` (=8) must be divisible by `augment.repeats` (=3)"),
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
         ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),

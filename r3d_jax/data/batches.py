@@ -14,8 +14,9 @@ from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, open_video, pack_reason, read_or_replace, read_twice
-from r3d_jax.data.sampling import epoch_order, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import grouped_by_size, split_rows, spread_over_classes
 from r3d_jax.data.training_clip import read_random_clip
+from r3d_jax.data.training_order import training_order
 from r3d_jax.errors import InputError
 from r3d_jax.video.clips import ClipSpec, check_clip
 from r3d_jax.video.transforms import cutter, short_edge_size
@@ -65,6 +66,8 @@ def train_batches(
     batch_size: int = 8,
     seed: int = 0,
     videos_per_epoch: int = 0,
+    balanced: bool = False,
+    repeats: int = 1,
     strides: tuple[int, ...] = (),
     area: tuple[float, ...] = (),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
@@ -74,8 +77,7 @@ def train_batches(
 ) -> Batches:
     """Endless training batches: `train_batches(...)[k]` is batch k, and `len` of them make an epoch.
 
-    Every epoch shows its videos in a new order, one random clip each; order and clips are drawn from (seed, epoch,
-    place in the epoch).
+    Every epoch shows its videos in a new order, a random clip each, drawn from (seed, epoch, place in the epoch).
 
     Args:
       videos: a prepared data set, as its builder's `load` gives it.
@@ -84,40 +86,36 @@ def train_batches(
       fold: the official split that `split` is of, from 1.
       batch_size: clips of a batch, over all processes.
       seed: of everything that is drawn.
-      videos_per_epoch: videos that an epoch shows; 0: all.
-      strides: first and last of the strides that are drawn, one for each clip; empty: the clip's own.
-      area, aspect: of random resized crops, as `draw_resized_window` takes them; no area: the clip's short-edge jitter.
-      augment: (uint8 clip [time, crop, crop, 3], generator) -> a clip like it.
+      videos_per_epoch: videos that an epoch shows; 0: as many as there are.
+      balanced: whether each class is shown equally often.
+      repeats: clips of each video in a batch, each drawn anew; an epoch has as many times the batches.
+      strides, area, aspect, augment: of every clip, as `read_random_clip` takes them.
       mix: (batch, one generator for each pair of clips) -> batch.
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
       Batches of `clip` uint8 [batch, time, crop, crop, 3] and `label` int32 [batch]; also `failed`, the row of a video
-      that could not be read and was replaced by another of its class (-1: none), and why, as `reading.reason_of_row`
-      tells of a row of `reason`. What `mix` adds comes with them.
+      that could not be read and was replaced by another of its class (-1: none), why, as `reading.reason_of_row` tells
+      of a row of `reason`, and what `mix` adds.
 
     Raises:
-      InputError: clip, fold, split or batch size make no sense; on reading a batch: no video of a class can be read.
+      InputError: an argument that makes no sense; on reading a batch: no video of a class can be read.
     """
     rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
-    per_epoch = videos_per_epoch or len(rows)
-    steps = steps_per_epoch(per_epoch, batch_size)
-    process, processes = shard
-    local = batch_size // processes
+    sampling = {"videos_per_epoch": videos_per_epoch, "balanced": balanced, "repeats": repeats}
+    steps, stands = training_order(rows, videos.index["label"][rows], seed=seed, batch_size=batch_size, **sampling)
     read = partial(read_random_clip, clip=clip, strides=strides, area=area, aspect=aspect, augment=augment)
+    local, first = batch_size // shard[1], batch_size // shard[1] * shard[0]
 
     def example(i: int) -> dict[str, Any]:
-        batch, member = divmod(i, local)
-        epoch, place = divmod(batch * batch_size + process * local + member, steps * batch_size)
-        row = int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
-        pixels, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
+        row, seeds = stands(i // local, first + i % local)
+        pixels, reason = read_or_replace(videos, rows, row, seeds, read)
         label = videos.index["label"][row].astype(np.int32)
         return {"clip": pixels, "label": label, "failed": row if reason else -1, "reason": pack_reason(reason)}
 
     batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
     if mix:
-        pairs = range(process * local // 2, (process + 1) * local // 2)
-        batches = batches.map_with_index(partial(_mixed, mix, seed, pairs))
+        batches = batches.map_with_index(partial(_mixed, mix, seed, range(first // 2, (first + local) // 2)))
     return Batches(batches, steps, videos.index["name"], len(rows))
 
 

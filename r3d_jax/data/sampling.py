@@ -64,6 +64,31 @@ def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
+@lru_cache(maxsize=2)
+def balanced_order(seed: int, epoch: int, counts: tuple[int, ...], length: int) -> Int[np.ndarray, "length"]:
+    """The order in which an epoch shows videos so that every class is shown equally often, give or take one.
+
+    Where an epoch shows more of a class than it has, none of its videos comes a further time before all others have;
+    where it shows fewer, they are drawn anew in each epoch.
+
+    Args:
+      counts: how many videos each class has.
+      length: how many an epoch shows.
+
+    Returns:
+      Places among the videos, sorted by class, drawn from (seed, epoch).
+    """
+    rng = np.random.default_rng([seed, epoch])
+    firsts = np.cumsum([0, *counts[:-1]])
+    classes = rng.permutation(np.flatnonzero(counts))
+    quotas = length // len(classes) + (np.arange(len(classes)) < length % len(classes))
+    shown = []
+    for label, quota in zip(classes, quotas):
+        rounds = [rng.permutation(counts[label]) for _ in range(-(-quota // counts[label]))]
+        shown += [firsts[label] + each for each in np.concatenate([*rounds, [0]])[:quota]]
+    return rng.permutation(np.array(shown, int))
+
+
 def spread_over_classes(
     labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "row"], count: int, seed: int
 ) -> Int[np.ndarray, "count"]:

@@ -67,6 +67,8 @@ def make_train_batches(config: Config, videos: VideoSet) -> Batches:
         batch_size=train.batch_size,
         seed=train.seed,
         videos_per_epoch=train.videos_per_epoch,
+        balanced=train.balanced_sampling,
+        repeats=augmented.repeats,
         strides=tuple(augmented.strides),
         area=tuple(augmented.area),
         aspect=tuple(augmented.aspect),

@@ -10,7 +10,6 @@ from jaxtyping import Float32, UInt8
 
 from r3d_jax.video.clips import ClipSpec
 
-
 MIDDLE = 0.5 - 1e-9  # what is over, if odd, is one more below and right
 
 

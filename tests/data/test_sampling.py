@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
-from r3d_jax.data.sampling import epoch_order, gaps, grouped_by_size, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import (
+    balanced_order,
+    epoch_order,
+    gaps,
+    grouped_by_size,
+    split_rows,
+    spread_over_classes,
+    steps_per_epoch,
+)
 from r3d_jax.errors import InputError
 
 
@@ -49,6 +57,28 @@ def test_every_epoch_and_every_seed_has_an_order_of_its_own():
     assert all(sorted(order) == list(range(9)) for order in orders) and len(set(map(tuple, orders))) == 3
     epoch_order.cache_clear()
     assert [epoch_order(seed, epoch, 9).tolist() for seed, epoch in ((0, 0), (0, 1), (1, 0))] == orders
+
+
+@pytest.mark.parametrize("length", [3, 12, 20, 23])
+def test_a_balanced_epoch_shows_each_class_equally_often(length):
+    counts = (10, 0, 3, 1)  # no video is of the second class
+    shown = balanced_order(0, 0, counts, length)
+    classes = np.repeat([0, 2, 3], [10, 3, 1])[shown]
+    times = np.bincount(classes, minlength=4)
+    assert len(shown) == length and times[1] == 0 and np.ptp(times[[0, 2, 3]]) <= 1
+    videos = np.bincount(shown, minlength=14)
+    for members in (videos[:10], videos[10:13]):
+        assert np.ptp(members) <= 1  # none comes again before all others have
+    orders = [tuple(balanced_order(seed, epoch, counts, length)) for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 2))]
+    assert len(set(orders)) == 4
+    balanced_order.cache_clear()
+    assert tuple(balanced_order(0, 0, counts, length)) == orders[0]
+
+
+def test_balanced_epochs_show_all_videos_of_a_large_class_in_time_and_mix_the_classes():
+    shown = np.stack([balanced_order(0, epoch, (40, 4), 8) for epoch in range(60)])
+    assert set(shown.ravel()) == set(range(44))
+    assert 0.35 < (shown[:, :4] >= 40).mean() < 0.65
 
 
 def test_a_subset_is_spread_over_the_classes():

@@ -86,18 +86,18 @@ def torchvisions(rng, height, width, area, aspect):
     for _ in range(10):
         target_area = height * width * rng.uniform(area[0], area[1])
         aspect_ratio = np.exp(rng.uniform(log_ratio[0], log_ratio[1]))
-        w = int(round(np.sqrt(target_area * aspect_ratio)))
-        h = int(round(np.sqrt(target_area / aspect_ratio)))
+        w = round(np.sqrt(target_area * aspect_ratio))
+        h = round(np.sqrt(target_area / aspect_ratio))
         if 0 < w <= width and 0 < h <= height:
             down, right = rng.random(2)
             return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
     in_ratio = width / height
     if in_ratio < min(aspect):
         w = width
-        h = int(round(w / min(aspect)))
+        h = round(w / min(aspect))
     elif in_ratio > max(aspect):
         h = height
-        w = int(round(h * max(aspect)))
+        w = round(h * max(aspect))
     else:
         w, h = width, height
     return (height - h) // 2, (width - w) // 2, h, w
