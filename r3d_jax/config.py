@@ -127,6 +127,8 @@ class TrainConfig:
                                          "has", choices=("none", "balanced"))  # fmt: skip
     ema_decay: float = setting(0.0, "of an exponential moving average of the weights, which tests and `load` use; such "
                                     "as 0.999; 0: off", low=0)  # fmt: skip
+    precise_bn_batches: int = setting(0, "training batches over which batch norm's statistics are recomputed for each "
+                                         "test and what it saves; 0: the running ones", low=0)  # fmt: skip
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
     micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
                                     "part alone", low=1)  # fmt: skip

@@ -54,11 +54,15 @@ def load_videos(config: Config) -> VideoSet:
     return videos
 
 
-def make_train_batches(config: Config, videos: VideoSet) -> Batches:
-    """The training batches of the configuration, of which each process reads its shard."""
+def make_train_batches(config: Config, videos: VideoSet, *, mixed: bool = True) -> Batches:
+    """The training batches of the configuration, of which each process reads its shard.
+
+    Args:
+      mixed: whether clips are mixed where the configuration says so.
+    """
     train, augmented = config.train, config.augment
     changes = {name: getattr(augmented, name) for name in ("operations", "magnitude", "erase")}
-    mixed = augmented.mixup or augmented.cutmix
+    mixed = mixed and bool(augmented.mixup or augmented.cutmix)
     return train_batches(
         videos,
         "train",
@@ -151,6 +155,12 @@ def class_weights(config: Config, videos: VideoSet) -> tuple[float, ...]:
         return ()
     labels = videos.index["label"][split_rows(videos, config.data.fold, "train")]
     return balanced_weights(labels, len(videos.class_names))
+
+
+def precise_options(config: Config) -> dict[str, Any]:
+    """Further arguments of `batch_statistics`."""
+    names = ("sync_batch_norm", "freeze_trunk", "freeze_until", "dtype")
+    return {name: value for name, value in train_options(config).items() if name in names}
 
 
 def eval_options(config: Config) -> dict[str, Any]:

@@ -5,62 +5,34 @@ import signal
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
-from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.batches import read_ahead
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
-from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import from_config, metrics_log
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_loss, check_state
 from r3d_jax.training.evaluation import describe, evaluate
 from r3d_jax.training.failures import Failures
-from r3d_jax.training.initialise import compare_clips, make_model, take_over
+from r3d_jax.training.initialise import compare_clips, take_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
+from r3d_jax.training.precise_batch_norm import with_precise_statistics
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
 from r3d_jax.training.state import abstract_state, init_state
 from r3d_jax.training.steps import train_step
-from r3d_jax.training.throughput import Pace, Throughput
+from r3d_jax.training.task import prepare
+from r3d_jax.training.throughput import Throughput
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
-from r3d_jax.weights.load import load
-from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun
-from r3d_jax.weights.run_files import description_of, read_network
-from r3d_jax.weights.trained import TrainedNetwork
-
-
-class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works. `source` is what a new run is initialised from."""
-
-    config: Config
-    workdir: Path
-    devices: list[jax.Device]
-    class_names: tuple[str, ...]
-    model: Classifier
-    source: TrainedNetwork | None
-    tx: Any
-    pace: Pace
-    class_weights: tuple[float, ...]
-    train: Batches
-    test: Batches
-
-    @property
-    def ema(self) -> bool:
-        """Whether an average of the weights is kept."""
-        return self.config.train.ema_decay > 0
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of all epochs that the configuration asks for."""
-        return self.config.train.epochs * len(self.train)
+from r3d_jax.weights.run import CHECKPOINTS
+from r3d_jax.weights.run_files import description_of
 
 
 def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) -> int:
@@ -77,7 +49,7 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
     check(config, len(devices), jax.process_count())
     with ExitStack() as opened:
         alone = first_then_others(lambda: is_first() and opened.enter_context(occupied(workdir)))
-        return _run(_prepare(config, workdir, devices), alone)
+        return _run(prepare(config, workdir, devices), alone)
 
 
 def _run(task, alone):
@@ -94,9 +66,9 @@ def _run(task, alone):
             check_free(workdir, bytes_needed(folder, like), "what this run keeps of checkpoints")
         log = opened.enter_context(MetricsLog(workdir, step)) if is_first() else None
         if step and _test_due(task, step) and not agree(_tested(workdir, step)):
-            _test(task, state, checkpoints, log, received)
+            _test(task, with_precise_statistics(task, state), checkpoints, log, received)
         elif step >= task.total_steps:
-            _test_finished(task, state, received)
+            _test_finished(task, with_precise_statistics(task, state), received)
         finished = _train(task, state, checkpoints, log, received)
     if received:
         say(f"Stopped by {signal.Signals(received[0]).name}; the same command resumes this run.")
@@ -104,33 +76,6 @@ def _run(task, alone):
     if not finished:
         say("Stopped, since another process was asked to; the same commands resume this run.")
     return 0 if finished else 1
-
-
-def _prepare(config, workdir, devices):
-    """Prepares the data and claims `workdir` for the configuration."""
-    begun = agree(has_begun(workdir))
-    finetune, train = config.finetune, config.train
-    source = load(finetune.source, finetune.checkpoint) if finetune.source and not begun else None
-    # The source of a run that has begun may be gone: the run's folder describes its network.
-    stored = read_network(workdir) if begun and finetune.source else None
-    from_config.check_model(config, stored or make_model(config, num_classes=2, source=source))
-    videos = first_then_others(lambda: from_config.load_videos(config))
-    model = stored or make_model(config, len(videos.class_names), source)
-    train_set = from_config.make_train_batches(config, videos)
-    test_set = from_config.make_eval_batches(config, videos, len(devices))
-    with told_when_full(workdir, 2**20, "the description of a run"):
-        lines = first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model))
-    for line in lines or ():
-        say(line)
-    tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
-    say(
-        f"{config.data.name} fold {config.data.fold}: {train_set.num_videos} training and {test_set.num_videos} test "
-        f"videos, {len(videos.class_names)} classes; {len(train_set)} steps an epoch on {len(devices)} "
-        f"{devices[0].platform} device(s)"
-    )
-    pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    weights = from_config.class_weights(config, videos)
-    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, weights, train_set, test_set)
 
 
 def _initial_state(task, checkpoints):
@@ -173,7 +118,7 @@ def _train(task, state, checkpoints, log, received):
         return True
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
-    compiled, failures = None, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
+    compiled, ready, failures = None, state, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
     saved_at = time.monotonic()
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
         throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
@@ -189,19 +134,22 @@ def _train(task, state, checkpoints, log, received):
             (state, metrics), stop = compiled(state, batch)
             step += 1
             throughput.add(step, metrics | {"stop": stop})
+            due = _test_due(task, step)
+            ready = (
+                with_precise_statistics(task, state) if due else state
+            )  # not to be stopped: what is saved is what is tested
             if throughput.stop:
                 break
-            due = _test_due(task, step)
             if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
                 throughput.flush()
-                _save(checkpoints, state, notes=throughput.sums)
+                _save(checkpoints, ready, notes=throughput.sums)
                 saved_at = time.monotonic()
             if due:
-                _test(task, state, checkpoints, log, received)
+                _test(task, ready, checkpoints, log, received)
                 throughput.restart()
         throughput.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
-    _save(checkpoints, state, notes=throughput.sums)
+    _save(checkpoints, ready, notes=throughput.sums)
     if reason := failures.too_many():
         raise InputError(reason)
     if summary := failures.summary():
