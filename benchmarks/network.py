@@ -256,7 +256,8 @@ def working_memory(flags):
         state, (clips, labels) = placed(abstract_state(model, tx), devices), random_clips(flags)
         batch = split_over({"clip": clips, "label": labels}, devices)
         stages = tuple(range(1, len(model.trunk.blocks) + 1))
-        for levers in ({}, {"remat": stages}, {"micro_batches": 4}, {"micro_batches": 4, "remat": stages}):
+        parts = {"gradient_accumulation": 4}
+        for levers in ({}, {"remat": stages}, parts, parts | {"remat": stages}):
             step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, **levers)
             size = step.memory_analysis().temp_size_in_bytes >> 20
             settings = [f"`train.{lever}={value}`" for lever, value in levers.items()]

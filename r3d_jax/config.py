@@ -130,8 +130,8 @@ class TrainConfig:
     precise_bn_batches: int = setting(0, "training batches over which batch norm's statistics are recomputed for each "
                                          "test and what it saves; 0: the running ones", low=0)  # fmt: skip
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
-    micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
-                                    "part alone", low=1)  # fmt: skip
+    gradient_accumulation: int = setting(1, "parts of each device's clips, computed in turn, for one step: less "
+                                            "memory; batch norm sees each part alone", low=1)  # fmt: skip
     remat: tuple[int, ...] = setting((), "stages, from 1, computed again in the backward pass instead of kept: less "
                                          "memory")  # fmt: skip
     dtype: str = setting("float32", "of activations, in testing too; parameters are float32",
@@ -175,6 +175,10 @@ FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.
         "eval.batch_size", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 
+# Settings by the names that earlier versions had for them.
+RENAMED = {"train.micro_batches": "train.gradient_accumulation"}
+
+
 def flatten(config: Config) -> dict[str, object]:
     """{"section.field": value} of every field."""
     return {
@@ -192,6 +196,8 @@ def changed(before: Config, now: Config) -> dict[str, tuple[object, object]]:
 
 def check_field(name: str) -> None:
     """Raises InputError unless `name` is a "section.field" of Config."""
+    if name in RENAMED:
+        raise InputError(f"config field {name!r} is called {RENAMED[name]!r} now; give it by that name")
     section, _, wanted = name.partition(".")
     sections = {known.name: known.default_factory for known in dataclasses.fields(Config)}
     if section not in sections:

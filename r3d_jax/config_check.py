@@ -67,9 +67,10 @@ def check(config: Config, devices: int, processes: int = 1) -> None:
     for name, section in sections.items():
         check_settings(section, name)
     train, optim = config.train, config.optim
-    parts = devices * train.micro_batches
+    parts = devices * train.gradient_accumulation
     derived = {"devices": devices, "processes": processes, "parts": parts, "rates": SCHEDULES[optim.schedule] or "some"}
     derived["in_each"] = f" in each of the {processes} processes" if processes > 1 else ""
-    derived["on_each"] = f", {train.micro_batches} `train.micro_batches` on each" if train.micro_batches > 1 else ""
+    accumulated = train.gradient_accumulation
+    derived["on_each"] = f", {accumulated} `train.gradient_accumulation` on each" if accumulated > 1 else ""
     derived["fitting"] = max(parts, train.batch_size // parts * parts)
     check_rules(RULES, SimpleNamespace(**sections, **derived))

@@ -83,7 +83,11 @@ def test_the_defaults_are_sound():
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
         ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),
-        ("train.micro_batches", 3, "divisible by the 2 devices, 3 `train.micro_batches` on each; try 6"),
+        (
+            "train.gradient_accumulation",
+            3,
+            "divisible by the 2 devices, 3 `train.gradient_accumulation` on each; try 6",
+        ),
         ("train.dtype", "float16", "`train.dtype` (='float16') must be float32 or bfloat16"),
     ],
 )

@@ -143,7 +143,7 @@ def make_optimizer(
 
 def train_options(config: Config) -> dict[str, Any]:
     """Further arguments of `train_step`, but for class weights, which depend on the videos."""
-    names = ("seed", "sync_batch_norm", "micro_batches", "dtype", "label_smoothing", "ema_decay")
+    names = ("seed", "sync_batch_norm", "gradient_accumulation", "dtype", "label_smoothing", "ema_decay")
     options = {name: getattr(config.train, name) for name in names}
     freezing = {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
     return options | freezing | {"remat": tuple(config.train.remat)}

@@ -26,7 +26,7 @@ def train_step(
     sync_batch_norm: bool = True,
     freeze_trunk: bool = False,
     freeze_until: str = "",
-    micro_batches: int = 1,
+    gradient_accumulation: int = 1,
     remat: tuple[int, ...] = (),
     dtype: str = "float32",
     label_smoothing: float = 0.0,
@@ -46,16 +46,16 @@ def train_step(
       batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip]; of mixed clips also `other` and
         `weight`, as `losses.cross_entropy` says. Whatever else is in it is left alone.
       tx: any optimiser of optax.
-      seed: of dropout, which is drawn from (seed, step, device, micro-batch).
+      seed: of dropout, which is drawn from (seed, step, device, part).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
       freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
       freeze_until: the same for a part of it: everything up to this stage or block, such as "stem" or "stage2". What
         else changes a parameter, such as weight decay, is the optimiser's: `sgd` takes `block_factors` for that.
-      micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
-        norm takes the statistics of each by itself and updates the running ones by each.
+      gradient_accumulation: parts of the device's batch that are computed one after the other, their gradients
+        averaged. Batch norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
-      label_smoothing, class_weights: as `losses.cross_entropy` takes them. The mean over all devices and micro-batches
+      label_smoothing, class_weights: as `losses.cross_entropy` takes them. The mean over all devices and parts
         is weighted by class: the sum of the losses over that of the clips' weights.
       ema_decay: d, of an average of the weights and of batch norm's running statistics: after each step, a = d a +
         (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
@@ -68,8 +68,9 @@ def train_step(
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
     network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
-    sums, batch_stats = _gradients(state, clips, _dropout_keys(seed, state.step, axis_name, micro_batches), **network)
-    gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
+    keys = _dropout_keys(seed, state.step, axis_name, gradient_accumulation)
+    sums, batch_stats = _gradients(state, clips, keys, **network)
+    gradients, metrics = jax.tree.map(lambda total: total / gradient_accumulation, sums)
     if axis_name:
         gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
     return _updated(state, gradients, batch_stats, tx, ema_decay), metrics

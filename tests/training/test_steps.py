@@ -186,12 +186,12 @@ def test_dropout_differs_between_steps(start, batches, devices):
     assert first == again != other
 
 
-def test_micro_batches_are_the_batch_but_for_batch_norm(start, batches, devices):
+def test_accumulated_gradients_are_the_batchs_but_for_batch_norm(start, batches, devices):
     clip, label = batches[0]["clip"][:4], batches[0]["label"][:4]
     # Each half has the statistics of the whole.
     batch = {"clip": np.concatenate([clip, clip]), "label": np.concatenate([label, label])}
     whole, (one,) = run(start, [batch], devices[:1])
-    parts, (other,) = run(start, [batch], devices[:1], micro_batches=2)
+    parts, (other,) = run(start, [batch], devices[:1], gradient_accumulation=2)
     close(jax.device_get(parts.params), jax.device_get(whole.params), 1e-5)
     assert float(other["loss"]) == pytest.approx(float(one["loss"]), rel=1e-5)
     assert float(other["accuracy"]) == float(one["accuracy"])
@@ -200,7 +200,7 @@ def test_micro_batches_are_the_batch_but_for_batch_norm(start, batches, devices)
     np.testing.assert_allclose(twice - fresh, 1.9 * (once - fresh), rtol=1e-4, atol=1e-6)
 
 
-def test_a_weighted_mean_is_taken_over_all_devices_and_micro_batches(start, batches, devices):
+def test_a_weighted_mean_is_taken_over_all_devices_and_parts(start, batches, devices):
     """torch: sum(w[y] CE) / sum(w[y]), with labels that weigh otherwise on each device and in each part."""
     weights, smoothing = (0.1, 1.0, 2.0, 5.0, 9.0), 0.2
     label = np.array([0, 0, 0, 1, 4, 4, 3, 2], np.int32)
@@ -214,7 +214,7 @@ def test_a_weighted_mean_is_taken_over_all_devices_and_micro_batches(start, batc
     log = np.asarray(jax.nn.log_softmax(logits))
     losses = [-0.8 * weights[y] * row[y] - 0.2 / 5 * np.dot(weights, row) for y, row in zip(label, log)]
     assert float(metrics["loss"]) == pytest.approx(sum(losses) / sum(weights[y] for y in label), rel=1e-4)
-    parts, (other,) = run(start, [batch], devices, micro_batches=2, **options)
+    parts, (other,) = run(start, [batch], devices, gradient_accumulation=2, **options)
     assert float(other["loss"]) == pytest.approx(float(metrics["loss"]), rel=1e-5)
     close(jax.device_get(parts.params), jax.device_get(whole.params), 1e-5)
 
