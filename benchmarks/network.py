@@ -105,9 +105,9 @@ def gflop(model, clip_shape):
         nonlocal total
         out = following(*args, **kwargs)
         if isinstance(context.module, Conv3D):
-            _, kernel, stride, groups = context.module.spec
-            products = math.prod(map(products_along, args[0].shape[1:4], kernel, stride))
-            total += products * args[0].shape[-1] // groups * out.shape[-1]
+            spec = context.module.spec
+            products = math.prod(map(products_along, args[0].shape[1:4], spec.kernel, spec.stride))
+            total += products * args[0].shape[-1] // spec.groups * out.shape[-1]
         return out
 
     clips = jnp.zeros((1, *clip_shape, model.trunk.input_planes))

@@ -17,7 +17,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from r3d_jax.models import depthwise, onednn, taps
+from r3d_jax.models import depthwise, onednn, stacked, taps
 from r3d_jax.models.window import Window, input_gradient
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
@@ -69,25 +69,29 @@ def _shape(a, b, wanted, window):
     return *window.kernel, a.shape[4] // window.groups, b.shape[4]
 
 
-def _native(a, b, *, wanted, window):
-    """By XLA's own convolution and its transposes."""
-
-    def forward(x, kernel):
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            window.stride,
-            [(p, p) for p in window.padding],
-            dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
-            feature_group_count=window.groups,
-        )
-
+def _by_transposing(forward, a, b, *, wanted, window):
+    """By a forward convolution (x, kernel, window) and its transposes."""
     if wanted == "y":
-        return forward(a, b)
+        return forward(a, b, window)
     like = jax.ShapeDtypeStruct(_shape(a, b, wanted, window), a.dtype)
     if wanted == "x":
-        return jax.linear_transpose(lambda x: forward(x, b), like)(a)[0]
-    return jax.linear_transpose(lambda k: forward(a, k), like)(b)[0]
+        return jax.linear_transpose(lambda x: forward(x, b, window), like)(a)[0]
+    return jax.linear_transpose(lambda k: forward(a, k, window), like)(b)[0]
+
+
+def _xla(x, kernel, window):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window.stride,
+        [(p, p) for p in window.padding],
+        dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
+        feature_group_count=window.groups,
+    )
+
+
+_native = partial(_by_transposing, _xla)
+_stacked = partial(_by_transposing, stacked.convolution)
 
 
 def _by(library, a, b, *, wanted, window):
@@ -132,6 +136,15 @@ def _lower_for_cpu(ctx, a, b, **params):
     return mlir.lower_fun(_onednn, multiple_results=False)(ctx, a, b, **params)
 
 
+def _lower_for_nvidia(ctx, a, b, **params):
+    form = _stacked if _stacked_is_faster(*ctx.avals_in, **params) else _native
+    return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
+
+
+def _stacked_is_faster(a, b, *, wanted, window):
+    return window.groups == 1 and a.dtype == b.dtype == jnp.bfloat16  # what has been measured
+
+
 def _never_called(*_):
     raise AssertionError("this callback only marks programs that cannot be stored")
 
@@ -171,3 +184,4 @@ ad.defbilinear(_conv3d, _transpose(0), _transpose(1))
 batching.primitive_batchers[_conv3d] = _batched
 mlir.register_lowering(_conv3d, mlir.lower_fun(_native, multiple_results=False))
 mlir.register_lowering(_conv3d, _lower_for_cpu, platform="cpu")
+mlir.register_lowering(_conv3d, _lower_for_nvidia, platform="cuda")
