@@ -19,7 +19,7 @@ ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their
     "models": {"errors", "compiling"},
     "video": BASE,
     "data": BASE | {"video"},
-    "weights": BASE | {"config", "models", "video"},
+    "weights": BASE | {"config", "config_check", "models", "video"},
     "training": BASE | {"config", "config_check", "data", "models", "video", "weights"},
     "inference": BASE | {"models", "video", "weights"},
     "report": BASE | {"config", "config_check", "data", "inference", "models", "training", "video", "weights"},

@@ -8,6 +8,7 @@ from typing import Any
 from r3d_jax import config as configs
 from r3d_jax.class_names import names_in
 from r3d_jax.config import Config
+from r3d_jax.config_check import check
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
 from r3d_jax.models.classifier import Classifier
@@ -48,7 +49,7 @@ def read_config(run: Path) -> Config:
         )
     for section, fields in sections.items():
         _fill(getattr(config, section), fields, run)
-    _check(run, configs.check, config, 1)  # of any number of devices: what cannot work on one works on none
+    _check(run, check, config, 1)  # of any number of devices: what cannot work on one works on none
     return config
 
 

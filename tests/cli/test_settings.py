@@ -8,7 +8,8 @@ import pytest
 from untrained import CLASSES, CLIP, make_network
 
 from r3d_jax.cli.settings import configure
-from r3d_jax.config import Config, DataConfig, TrainConfig, changed, check
+from r3d_jax.config import Config, DataConfig, TrainConfig, changed
+from r3d_jax.config_check import check
 from r3d_jax.errors import InputError
 from r3d_jax.weights.run import claim, read_config
 
