@@ -6,10 +6,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from r3d_jax.config import AugmentConfig, OptimConfig, TrainConfig
-from r3d_jax.training import from_config, loop
+from r3d_jax.training import loop
+from r3d_jax.training.devices import split_over
+from r3d_jax.training.logs import Progress
 from r3d_jax.training.loop import run
 from r3d_jax.training.metrics_log import read
 from r3d_jax.training.task import prepare
@@ -26,7 +29,7 @@ def config(data_dir, demo_videos):
     """Two epochs of four steps: eight clips, two of each video, in two parts on each of two devices."""
     config = runpy.run_path(str(TINY))["get_config"]()
     config.data.data_dir = str(data_dir)
-    config.model.blocks, config.model.pool = (1,), (1, 2, 2)
+    config.model.blocks, config.model.pool = (1,), (0, 0, 0)
     config.augment = AugmentConfig(
         repeats=2,
         strides=(1, 2),
@@ -107,22 +110,24 @@ def test_all_of_it_in_one_run_is_the_same_bit_for_bit_when_it_is_broken_off(conf
     assert not jax.tree.all(jax.tree.map(np.array_equal, last["batch_stats"], state.averaged["batch_stats"]))
 
 
-def test_two_devices_are_one(config, devices, tmp_path, monkeypatch):
-    """Over three steps, each device with parts of its own; one device takes twice as many parts of the same clips."""
-    config.optim.learning_rates, config.train.precise_bn_batches, config.model.dropout = (0.001, 0.0001), 0, 0.0
-    monkeypatch.setattr(from_config, "load_videos", from_config.load_videos)
-    states = []
+def test_two_devices_are_one(config, devices, tmp_path):
+    """Two devices with one part each, and one device with the same clips in two parts, over three steps."""
+    config.optim.learning_rates, config.optim.warmup_epochs = (0.05, 0.01), 0.0
+    config.optim.epsilon, config.model.dropout = 0.1, 0.0  # small gradients make small steps, and no chaos
+    ends = []
     for count in (1, 2):
-        config.train.gradient_accumulation, config.train.sync_batch_norm = 2 // count, count == 1
+        config.train.gradient_accumulation, config.train.sync_batch_norm = 2 // count, False
         task = prepare(config, tmp_path / str(count), devices[:count])
-        state = loop.replicate(loop._initial_state(task, None), task.devices)
-        compiled = None
+        state = start = loop._initial_state(task, None)
+        start, compiled = jax.device_get(start), None
         for k in range(3):
             batch = {n: x for n, x in task.train[k].items() if n in ("clip", "label", "other", "weight")}
-            batch = loop.split_over(batch, task.devices)
-            compiled = compiled or loop._compile(task, state, batch, loop.Progress(1, unit="step", label=""))
+            batch = split_over(batch, task.devices)
+            with Progress(1, unit="step", label="") as progress:
+                compiled = compiled or loop._compile(task, state, batch, progress)
             (state, _), _ = compiled(state, batch)
-        states.append(jax.device_get(state))
-    one, two = states
-    for own, other in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params)):
-        np.testing.assert_allclose(own, other, atol=2e-4)
+        ends.append(jax.device_get(state))
+    one, two = ends
+    for own, other in ((one.params, two.params), (one.averaged["params"], two.averaged["params"])):
+        apart, moved = (jax.tree.map(np.subtract, own, than) for than in (other, start.params))
+        assert optax.tree.norm(apart) < 1e-3 * optax.tree.norm(moved)
