@@ -102,7 +102,7 @@ class OptimConfig:
     warmup_start: float = setting(0.0, "learning rate at the beginning of the rise", low=0)
     update: str = setting("step", "how often a schedule without jumps changes", choices=("step", "epoch"))
     momentum: float = setting(0.9, "of SGD; 0: none", low=0)
-    nesterov: bool = setting(False, "Nesterov's momentum")
+    nesterov: bool = setting(False, "Nesterov's momentum, of SGD")
     betas: tuple[float, float] = setting((0.9, 0.999), "of AdamW: what its averages of the gradient and of its square "
                                          "keep from step to step", low=0)  # fmt: skip
     epsilon: float = setting(1e-8, "of AdamW: added to the square root that it divides by", low=0)

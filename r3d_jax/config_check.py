@@ -46,8 +46,6 @@ RULES = (
      "`optim.warmup_epochs` (={c.optim.warmup_epochs}) must be below `train.epochs` (={c.train.epochs})"),
     (lambda c: not c.optim.nesterov or c.optim.momentum,
      "`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0"),
-    (lambda c: not c.optim.nesterov or c.optim.name == "sgd",
-     "`optim.nesterov` (=True) is of SGD, and `optim.name` is {c.optim.name}; set one of them otherwise"),
     (lambda c: max(c.optim.betas) < 1, "`optim.betas` (={c.optim.betas}) must be at least 0 and below 1"),
     (lambda c: c.train.label_smoothing < 1,
      "`train.label_smoothing` (={c.train.label_smoothing}) must be at least 0 and below 1"),

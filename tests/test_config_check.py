@@ -102,14 +102,6 @@ def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
         check(Config(clip=None), 1)
 
 
-def test_nesterov_is_of_sgd():
-    config = changed("optim.name", "adamw")
-    check(config, 1)
-    config.optim.nesterov = True
-    with pytest.raises(InputError, match=r"`optim.nesterov` .=True. is of SGD, and `optim.name` is adamw"):
-        check(config, 1)
-
-
 def test_nesterov_needs_a_momentum():
     config = changed("optim.momentum", 0.0)
     config.optim.nesterov = True
