@@ -52,9 +52,10 @@ def theirs(data, flags, seed):
     train, test, rate, classes = data
     torch.manual_seed(seed)
     model = classy_r3d(flags, classes)
-    plain = [p for module in model.modules() if not isinstance(module, nn.BatchNorm3d) for p in module.parameters(False)]
-    norms = [p for module in model.modules() if isinstance(module, nn.BatchNorm3d) for p in module.parameters(False)]
-    groups = [{"params": plain, "weight_decay": flags.weight_decay}, {"params": norms, "weight_decay": 0.0}]
+    groups = []  # without weight decay on batch norm, as `r3d_jax.sgd` has it
+    for norms, decay in ((False, flags.weight_decay), (True, 0.0)):
+        modules = (module for module in model.modules() if isinstance(module, nn.BatchNorm3d) is norms)
+        groups.append({"params": [p for each in modules for p in each.parameters(False)], "weight_decay": decay})
     optimizer, losses = torch.optim.SGD(groups, lr=0.0, momentum=0.9), []
     model.train()
     for number, batch in enumerate(r3d_jax.data.read_ahead(train, stop=flags.epochs * len(train))):
@@ -180,8 +181,8 @@ def main():
             runs.append(run((train, test, rate, len(videos.class_names)), flags, seed))
             losses, accuracies, size = runs[-1]
             curve = losses.reshape(-1, len(train)).mean(1)[:: max(1, flags.epochs // 10)]
-            print(f"{name}, seed {seed}, {size:,} parameters: {json.dumps(accuracies)}, {time.time() - start:.0f} s; loss "
-                  f"{' '.join(f'{value:.2f}' for value in curve)}", flush=True)  # fmt: skip
+            took = f"{time.time() - start:.0f} s; loss {' '.join(f'{value:.2f}' for value in curve)}"
+            print(f"{name}, seed {seed}, {size:,} parameters: {json.dumps(accuracies)}, {took}", flush=True)
     lines, agree = summary(results, test.num_videos)
     print(f"\n{flags.source.name}: {train.num_videos} videos to train, {test.num_videos} to test\n")
     print("\n".join(lines))
