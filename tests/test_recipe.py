@@ -114,6 +114,7 @@ def test_two_devices_are_one(config, devices, tmp_path):
     """Two devices with one part each, and one device with the same clips in two parts, over three steps."""
     config.optim.learning_rates, config.optim.warmup_epochs = (0.05, 0.01), 0.0
     config.optim.epsilon, config.model.dropout = 0.1, 0.0  # small gradients make small steps, and no chaos
+    config.augment.repeats = 1  # so that the devices have other labels
     ends = []
     for count in (1, 2):
         config.train.gradient_accumulation, config.train.sync_batch_norm = 2 // count, False
