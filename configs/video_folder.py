@@ -2,7 +2,8 @@
 
 R3D-18 on videos of your own. PATH: a folder with a folder for each class, or with `train` and `test` and such folders
 in them, or a .csv or .tsv of path and label. Without train and test, a fifth of each class is held out:
-data.test_share, and data.group for videos that were cut from one recording. Where there are few videos, fine-tune a
+data.test_share, and data.group for videos that were cut from one recording; data.multi_label where a table gives a
+video several labels. Where there are few videos, fine-tune a
 trained network: configs/finetune.py. A training clip costs 0.12 TFLOP.
 """
 

@@ -1,7 +1,7 @@
 """What a class may be called, so that each name is one line wherever names are written, printed or read."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from r3d_jax.errors import InputError
 
@@ -27,6 +27,12 @@ def check_class_names(names: Iterable[str], where: object) -> None:
                 f"the class name {name!r} of {where} must be one line without control characters and without blanks at "
                 "its ends; rename the class"
             )
+
+
+def joined(names: Iterable[str], class_names: Sequence[str]) -> str:
+    """Some of the `class_names` in one cell, with ; between them or, where a class has that in its name, | or a tab."""
+    mark = next(mark for mark in ";|\t" if not any(mark in name for name in class_names))
+    return mark.join(names)
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ class DataConfig:
     test_share: float = setting(0.2, "video_folder: of each class, held out where the source has no split of its own")
     group: str = setting("", 'video_folder: regular expression; videos in whose "class/file" it finds one text stay '
                              "on one side of the split")  # fmt: skip
+    multi_label: bool = setting(False, "video_folder: a table may give a video several labels, between ; or | in one "
+                                       "cell or in rows of their own, or none")  # fmt: skip
     split_seed: int = setting(0, "video_folder: of the draw of what is held out", low=0)
     data_dir: str = setting("data", "folder that prepared data sets are kept in")
     fold: int = setting(1, "which of the data set's official splits")

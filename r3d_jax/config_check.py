@@ -11,6 +11,13 @@ from r3d_jax.video.clips import CLIP_RULES
 # What goes beyond one setting's own range. `c` has the sections, and what `check` derives.
 RULES = (
     (lambda c: 0 < c.data.test_share < 1, "`data.test_share` (={c.data.test_share}) must be between 0 and 1"),
+    (lambda c: not c.data.multi_label or c.data.name == "video_folder",
+     "`data.multi_label` (=True) is for a table of your own (`data.name` video_folder): each video of "
+     "{c.data.name} has one label"),
+    (lambda c: not c.data.multi_label
+     or (not c.train.label_smoothing and c.train.class_weights == "none" and not c.train.balanced_sampling),
+     "`data.multi_label` (=True) goes with none of `train.label_smoothing`, `train.class_weights` and "
+     "`train.balanced_sampling`, which are for one label each"),
     (lambda c: not c.augment.strides
      or (len(c.augment.strides) == 2 and 1 <= c.augment.strides[0] <= c.augment.strides[1]),
      "`augment.strides` (={c.augment.strides}) must be the first and the last stride, from 1"),

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from r3d_jax.class_names import check_class_names, names_in
+from r3d_jax.class_names import check_class_names, joined, names_in
 from r3d_jax.errors import InputError
 
 BREAKS = ["\n", "\r", "\u2028", "\u2029", "\x85", "\f", "\v", "\0", "\x1b", "\t", "\udc80"]
@@ -27,3 +27,10 @@ def test_lines_end_at_line_feeds_alone():
     assert names_in("".join(f"{name}\n" for name in names)) == names == names_in("\n".join(names))
     assert names_in("") == () and names_in("a\n\nb\n") == ("a", "", "b")
     assert list(csv.reader(io.StringIO("a\u2028b"))) == [["a\u2028b"]]  # nor does a table's row end elsewhere
+
+
+@pytest.mark.parametrize(
+    "names, expected", [(("a", "b"), "a;b"), (("a;1", "b"), "a;1|b"), (("a;1", "b|2"), "a;1\tb|2"), ((), "")]
+)
+def test_names_in_one_cell_can_be_told_apart(names, expected):
+    assert joined(names, names) == expected

@@ -102,6 +102,18 @@ def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
         check(Config(clip=None), 1)
 
 
+@pytest.mark.parametrize(
+    "name, value", [("label_smoothing", 0.1), ("class_weights", "balanced"), ("balanced_sampling", True)]
+)
+def test_what_is_for_one_label_each_is_refused_for_several(name, value):
+    config = changed("data.multi_label", True)
+    config.data.name = "video_folder"
+    check(config, 1)
+    setattr(config.train, name, value)
+    with pytest.raises(InputError, match=r"`data.multi_label` .=True. goes with none of `train.label_smoothing`, "):
+        check(config, 1)
+
+
 def test_nesterov_needs_a_momentum():
     config = changed("optim.momentum", 0.0)
     config.optim.nesterov = True

@@ -4,6 +4,7 @@ import shutil
 import sys
 
 from r3d_jax.cli.flags import Flags, add_network, path
+from r3d_jax.errors import InputError
 from r3d_jax.settings import check_least
 
 TEXT = "Prints the likeliest classes of each video; exit status 1 if any cannot be read."
@@ -17,6 +18,13 @@ def add_flags(flags: Flags) -> None:
         "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
     )
     add("--top", type=int, default=0, help="classes of each video; default: 5, in a table as many of them as fit")
+    add(
+        "--threshold",
+        type=float,
+        default=None,
+        help="give all classes of at least this probability, with --top at most so many; default: 0.5 for a network "
+        "whose videos have several labels (multi-label), unless --top is given",
+    )
     add(
         "--format",
         choices=("table", "json", "csv"),
@@ -44,14 +52,17 @@ def add_flags(flags: Flags) -> None:
     )
 
 
-def call(source, checkpoint, videos, top, format, views, batch_size, workers, timeline, hop, plots) -> int:
+def call(source, checkpoint, videos, top, threshold, format, views, batch_size, workers, timeline, hop, plots) -> int:
     """Prints the classes of `videos`, or of every stretch of each; the exit status: 1 if any failed."""
     check_least(top=(top, 0), views=(views, 0), batch_size=(batch_size, 1), workers=(workers, 1), hop=(hop, 0))
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InputError(f"`threshold` (={threshold:g}) must be a probability above 0, and at most 1")
     from tqdm import tqdm
 
     from r3d_jax.cli.inputs import named_videos
     from r3d_jax.cli.table import lines
     from r3d_jax.compiling import keep_programs
+    from r3d_jax.inference.predict import THRESHOLD
     from r3d_jax.weights.load import load
 
     keep_programs()
@@ -66,7 +77,10 @@ def call(source, checkpoint, videos, top, format, views, batch_size, workers, ti
     names = [str(each.path) for each in named]
     kind = format or ("table" if terminal else "json")
     noted = _noted(predictions, failed)
-    for line in lines(noted, kind, network.class_names, top=top, videos=names, columns=columns):
+    if threshold is None:
+        threshold = THRESHOLD if network.multi_label and not top else 0
+    how = {"top": top, "threshold": threshold, "videos": names, "columns": columns}
+    for line in lines(noted, kind, network.class_names, **how):
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
     if failed:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
+from r3d_jax.class_names import joined
 from r3d_jax.csv_rows import csv_row
 from r3d_jax.inference.predict import Prediction, best
 
@@ -15,6 +16,7 @@ def lines(
     class_names: tuple[str, ...],
     *,
     top: int,
+    threshold: float = 0.0,
     videos: list[str],
     columns: int = 0,
 ) -> Iterator[str]:
@@ -23,25 +25,28 @@ def lines(
     Args:
       kind: "table", "json" or "csv".
       class_names: of the network that predicts.
-      top: classes of each prediction; 0: TOP, in a table no more than fit.
+      top: classes of each prediction; 0: TOP, in a table no more than fit; with a `threshold` all that reach it.
+      threshold: the least probability that is given; 0: any. CSV then has them in one cell, and so their probabilities.
       videos: every name that will come, for the width of a table's first column.
       columns: how many characters the terminal is wide; 0: any number.
     """
-    count = min(top or TOP, len(class_names))
+    count = min(top or (len(class_names) if threshold else TOP), len(class_names))
     if kind == "json":
-        yield from (
-            json.dumps(_as_dict(each, class_names, count), ensure_ascii=False, allow_nan=False) for each in predictions
-        )
+        found = (_as_dict(each, class_names, count, threshold) for each in predictions)
+        yield from (json.dumps(each, ensure_ascii=False, allow_nan=False) for each in found)
+    elif threshold:
+        form = _as_thresholded_csv if kind == "csv" else _as_thresholded_table
+        yield from form(predictions, class_names, count, threshold, videos)
     elif kind == "csv":
         yield from _as_csv(predictions, class_names, count)
     else:
         yield from _as_table(predictions, class_names, count, top, videos, columns)
 
 
-def _as_dict(prediction, class_names, count):
+def _as_dict(prediction, class_names, count, threshold):
     if prediction.probabilities is None:
         return {"video": prediction.video, **prediction.where, "error": prediction.reason}
-    pairs = best(prediction.probabilities, class_names, count)
+    pairs = best(prediction.probabilities, class_names, count, threshold)
     return {
         "video": prediction.video,
         **prediction.where,
@@ -78,6 +83,36 @@ def _as_table(predictions, class_names, count, top, videos, columns):
         found = best(each.probabilities, class_names, count)
         cells = "".join(f"  {p:6.1%} {name:{cell - 7}}" for name, p in found)
         yield f"{each.video:{first}}{where}{cells}".rstrip()
+
+
+def _as_thresholded_csv(predictions, class_names, count, threshold, videos):
+    titled = False
+    for each in predictions:
+        if not titled:
+            yield csv_row(["video", *each.where, "classes", "probabilities", "error"])
+            titled = True
+        found = [] if each.probabilities is None else best(each.probabilities, class_names, count, threshold)
+        names = joined((name for name, _ in found), class_names)
+        yield csv_row([each.video, *each.where.values(), names, ";".join(f"{p:.6f}" for _, p in found), each.reason])
+
+
+def _as_thresholded_table(predictions, class_names, count, threshold, videos):
+    first, titled = max(map(len, videos)), False
+    for each in predictions:
+        where = _where(each)
+        if not titled:
+            yield f"{'video':{first}}{' ' * len(where)}  classes of {threshold:.0%} or more"
+            titled = True
+        told = each.reason
+        if each.probabilities is not None:
+            found = best(each.probabilities, class_names, count, threshold)
+            told = "   ".join(f"{p:.1%} {name}" for name, p in found) or _none(each, class_names)
+        yield f"{each.video:{first}}{where}  {told}"
+
+
+def _none(prediction, class_names):
+    ((name, p),) = best(prediction.probabilities, class_names, 1)
+    return f"none (likeliest: {p:.1%} {name})"
 
 
 def _where(prediction):

@@ -17,7 +17,7 @@ SETTINGS = (
 # What stands in a message where the library names an argument.
 FLAGS = {name: f"--{name}" for name in ("workdir", "checkpoint", "coordinator", "processes", "process")}
 FLAGS |= {name: f"--config.data.{name}" for name in ("source", "splits", "fold", "group", "data_dir")}
-FLAGS |= {name: f"--config.data.{name}" for name in ("max_broken", "renew")}
+FLAGS |= {name: f"--config.data.{name}" for name in ("max_broken", "renew", "multi_label")}
 FLAGS |= {name: f"--config.model.{name}" for name in ("blocks", "pool", "mean", "std", "average")}
 FLAGS |= {"remat": "--config.train.remat"}
 

@@ -13,7 +13,7 @@ from absl import flags
 from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.reading import FAILURES, open_video, pack_reason, read_or_replace, read_twice
+from r3d_jax.data.reading import FAILURES, label_of, open_video, pack_reason, read_or_replace, read_twice
 from r3d_jax.data.sampling import grouped_by_size, split_rows, spread_over_classes
 from r3d_jax.data.training_clip import read_random_clip
 from r3d_jax.data.training_order import training_order
@@ -94,9 +94,9 @@ def train_batches(
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
-      Batches of `clip` uint8 [batch, time, crop, crop, 3] and `label` int32 [batch]; also `failed`, the row of a video
-      that could not be read and was replaced by another of its class (-1: none), why, as `reading.reason_of_row` tells
-      of a row of `reason`, and what `mix` adds.
+      Batches of `clip` uint8 [batch, time, crop, crop, 3] and `label` as `reading.label_of` gives it; also `failed`,
+      the row of a video that could not be read and was replaced by another of its class (-1: none), why, as
+      `reading.reason_of_row` tells of a row of `reason`, and what `mix` adds.
 
     Raises:
       InputError: an argument that makes no sense; on reading a batch: no video of a class can be read.
@@ -109,9 +109,9 @@ def train_batches(
 
     def example(i: int) -> dict[str, Any]:
         row, seeds = stands(i // local, first + i % local)
-        pixels, reason = read_or_replace(videos, rows, row, seeds, read)
-        label = videos.index["label"][row].astype(np.int32)
-        return {"clip": pixels, "label": label, "failed": row if reason else -1, "reason": pack_reason(reason)}
+        pixels, shown, reason = read_or_replace(videos, rows, row, seeds, read)
+        failed = {"failed": row if reason else -1, "reason": pack_reason(reason)}
+        return {"clip": pixels, "label": label_of(videos, shown), **failed}
 
     batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
     if mix:
@@ -143,10 +143,10 @@ def eval_batches(
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
-      Batches of `clips` uint8 [batch, view, time, height, width, 3], `label` and `row` int32 [batch], `valid` bool
-      [batch], and why a video is `missing`, as `reading.reason_of_row` tells. The last batch of each frame size is
-      filled up with videos that are not `valid`, so that all batches of a size are alike; a video that cannot be read
-      is not `valid` either.
+      Batches of `clips` uint8 [batch, view, time, height, width, 3], `label` as in training, `row` int32 [batch],
+      `valid` bool [batch], and why a video is `missing`, as `reading.reason_of_row` tells. The last batch of each frame
+      size is filled up with videos that are not `valid`, so that all batches of a size are alike; a video that cannot
+      be read is not `valid` either.
 
     Raises:
       InputError: the clip's settings contradict each other, the data set does not have the fold or the split, or the
@@ -162,9 +162,8 @@ def eval_batches(
         batch, member = divmod(i, local)
         row, valid = groups[batch * batch_size + process * local + member]
         clips, missing = _read_or_black(videos, row, clip)
-        label = videos.index["label"][row].astype(np.int32)
         packed = {"row": np.int32(row), "valid": valid and not missing, "missing": pack_reason(missing)}
-        return {"clips": clips, "label": label, **packed}
+        return {"clips": clips, "label": label_of(videos, row), **packed}
 
     dataset = grain.MapDataset.range(len(groups) // processes).map(example).batch(local)
     return Batches(dataset, len(dataset), videos.index["name"], len(rows))

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from r3d_jax.class_names import check_class_names
 from r3d_jax.data import sources
 from r3d_jax.data.disk import RENEWED, alone, swap
+from r3d_jax.data.multi_label import index_of
 from r3d_jax.data.preparation import CUT_SHORT, VideoFile, prepare, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
 from r3d_jax.data.records import features_of, prepared_of
@@ -33,13 +34,18 @@ class VideoSet(NamedTuple):
     Attributes:
       records: read from disk as they are asked for, with the fields of `records.features_of`.
       index: {column: array [video]}: name, label, group, the fields of `VideoInfo`, and fold1 ... of "train", "test"
-        and "none".
+        and "none". Where videos have several labels, `label` is uint8 [video, class], 1 for each class of a video.
       class_names: in label order.
     """
 
     records: Sequence[dict[str, Any]]
     index: dict[str, np.ndarray]
     class_names: tuple[str, ...]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a video may be of several classes, or of none."""
+        return self.index["label"].ndim == 2
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -61,7 +67,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Made anew from its arguments where another process reads with it."""
         return partial(type(self), **self._arguments), ()
 
-    folds = 1
+    folds, multi_label = 1, False
     source: Path | None = None
 
     def __init__(
@@ -137,9 +143,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 self._renew()
             else:
                 metadata = self.info.metadata
-                check_class_names(metadata["class_names"], self.data_dir)
-                index = {column: np.array(values) for column, values in metadata["index"].items()}
-                return VideoSet(self.as_data_source(split="videos"), index, tuple(metadata["class_names"]))
+                check_class_names(names := tuple(metadata["class_names"]), self.data_dir)
+                index = index_of(metadata["index"], len(names), self.multi_label)
+                return VideoSet(self.as_data_source(split="videos"), index, names)
         return type(self)(**self._arguments).load()
 
     def _prepare(self):
@@ -181,7 +187,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
-            features=features_of(self.folds),
+            features=features_of(self.folds, self.multi_label),
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
@@ -222,7 +228,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             key = len(index) * (2**128 // len(files))
             index.append(columns)
             videos.append(digest)
-            yield key, {**columns, **packet_index._asdict(), "video": data}
+            yield key, {**columns, **packet_index._asdict(), "label": np.array(file.label, np.int32), "video": data}
         if effects:
             print(describe(effects), flush=True)
         report_short(short, len(files))

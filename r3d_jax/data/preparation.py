@@ -20,7 +20,7 @@ class VideoFile(NamedTuple):
 
     Attributes:
       name: that stands for the video in messages and reports.
-      label: number of its class.
+      label: number of its class; a tuple of them where videos have several labels.
       group: number of the recording that it was cut from; videos of one group must not be torn apart by a split.
       folds: for each fold one of `records.MEMBERSHIP`.
       read: returns the file's bytes.
@@ -28,7 +28,7 @@ class VideoFile(NamedTuple):
     """
 
     name: str
-    label: int
+    label: int | tuple[int, ...]
     group: int
     folds: tuple[str, ...]
     read: Callable[[], bytes]

@@ -58,10 +58,18 @@ def read_twice(read: Callable, *arguments: Any) -> Any:
         return read(*arguments)
 
 
+def label_of(videos: VideoSet, row: int) -> Int[np.ndarray, ""] | UInt8[np.ndarray, "class"]:
+    """The label of a video as batches have it: int32, the number of its class; of several, uint8, 0 or 1 for each."""
+    label = videos.index["label"][row]
+    return label if videos.multi_label else np.array(label, np.int32)
+
+
 def read_or_replace(
     videos: VideoSet, rows: Int[np.ndarray, "video"], row: int, seeds: list[int], read: Callable
-) -> tuple[Any, str]:
+) -> tuple[Any, int, str]:
     """Reads the video of `row`, or where that fails another of its class, so that labels stay as they were drawn.
+
+    Where videos have several labels, the one whose labels are most alike takes its place.
 
     Args:
       rows: of the data set's index; the videos that may take its place.
@@ -69,7 +77,7 @@ def read_or_replace(
       read: (Video, generator) -> what is made of it; a ValueError, OSError or RuntimeError is a failure.
 
     Returns:
-      What was read, and why `row` could not be (empty: it could).
+      What was read, the row that it is of, and why `row` could not be (empty: it could).
 
     Raises:
       InputError: none of TRIES videos of the class can be read.
@@ -79,17 +87,25 @@ def read_or_replace(
         return read(open_video(videos, row), np.random.default_rng(seeds))
 
     try:
-        return read_twice(read_row, row, seeds), ""
+        return read_twice(read_row, row, seeds), row, ""
     except FAILURES as error:
         reason = str(error) or type(error).__name__
-    alike = rows[(videos.index["label"][rows] == videos.index["label"][row]) & (rows != row)]
-    others = np.random.default_rng([*seeds, 1]).permutation(alike)[: TRIES - 1]
+    others = _alike(videos, rows, row, np.random.default_rng([*seeds, 1]))[: TRIES - 1]
     for other in others:
         try:
-            return read_twice(read_row, int(other), [*seeds, 1]), reason
+            return read_twice(read_row, int(other), [*seeds, 1]), int(other), reason
         except FAILURES:
             continue
     raise InputError(
         f"video {videos.index['name'][row]}: {reason}; nor can any of {len(others)} others of its class be read; "
         "prepare the data set again from a sound copy"
     )
+
+
+def _alike(videos, rows, row, rng):
+    """The other videos of the class of `row` in random order or, of several labels, all: first those most alike."""
+    label = videos.index["label"]
+    if not videos.multi_label:
+        return rng.permutation(rows[(label[rows] == label[row]) & (rows != row)])
+    others = rng.permutation(rows[rows != row])
+    return others[np.argsort((label[others] != label[row]).sum(1), kind="stable")]

@@ -12,11 +12,12 @@ from r3d_jax.video.probe import VideoInfo
 MEMBERSHIP = ("none", "train", "test")  # of a video in a fold
 
 
-def features_of(folds: int) -> tfds.features.FeaturesDict:
+def features_of(folds: int, multi_label: bool = False) -> tfds.features.FeaturesDict:
     """The TFDS features of a record.
 
     They are the file's bytes, what `VideoInfo` and `PacketIndex` tell of the video, its name, label and group, and for
-    each of the data set's `folds` what the video is for.
+    each of the data set's `folds` what the video is for. The label is one class's number or, where videos are
+    `multi_label`, those of any number of classes.
     """
     packets, seconds = (
         tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
@@ -25,7 +26,7 @@ def features_of(folds: int) -> tfds.features.FeaturesDict:
     features = {
         "video": tfds.features.Text(doc="the file's bytes"),
         "name": tfds.features.Text(),
-        "label": np.int32,
+        "label": tfds.features.Tensor(shape=(None,) * multi_label, dtype=np.int32),
         "group": np.int32,
         "num_frames": np.int32,
         "declared_frames": np.int32,

@@ -3,9 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
 from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.multi_label import classes_in
 from r3d_jax.data.sources import some
 from r3d_jax.errors import InputError
 from r3d_jax.video.transforms import short_edge_size
@@ -43,7 +44,7 @@ def gaps(videos: VideoSet, fold: int) -> list[str]:
     """
     found, members = [], videos.index.get(f"fold{fold}", np.array([]))
     for split, meaning in (("train", "the network cannot learn them"), ("test", "no accuracy speaks of them")):
-        there = set(videos.index["label"][np.flatnonzero(members == split)].tolist())
+        there = classes_in(videos.index["label"][np.flatnonzero(members == split)])
         without = [name for label, name in enumerate(videos.class_names) if label not in there]
         if there and without:
             found.append(
@@ -90,12 +91,15 @@ def balanced_order(seed: int, epoch: int, counts: tuple[int, ...], length: int) 
 
 
 def spread_over_classes(
-    labels: Int[np.ndarray, "video"], rows: Int[np.ndarray, "row"], count: int, seed: int
+    labels: Int[np.ndarray, "video"] | UInt8[np.ndarray, "video class"],
+    rows: Int[np.ndarray, "row"],
+    count: int,
+    seed: int,
 ) -> Int[np.ndarray, "count"]:
     """Draws `count` of the rows, a first of every class before the second of any; gives all where there are fewer.
 
     Args:
-      labels: of every video of the data set.
+      labels: of every video of the data set; of several labels, it is the turn of the one that is seen least so far.
       rows: of the data set's index.
       count: how many are drawn.
       seed: of the draw.
@@ -107,8 +111,9 @@ def spread_over_classes(
     seen: dict[int, int] = {}
     turn = []
     for row in shuffled:
-        turn.append(seen.get(int(labels[row]), 0))
-        seen[int(labels[row])] = turn[-1] + 1
+        its = [int(labels[row])] if labels.ndim == 1 else np.flatnonzero(labels[row]).tolist() or [-1]
+        turn.append(min(seen.get(label, 0) for label in its))
+        seen |= {label: seen.get(label, 0) + 1 for label in its}
     return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from r3d_jax.data.builder import VideoBuilder
+from r3d_jax.data.multi_label import check_one_label, check_sides, merge_rows, stratify
 from r3d_jax.data.preparation import VideoFile, variant_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.folder import SUFFIXES
@@ -25,13 +26,13 @@ class Entry(NamedTuple):
     Attributes:
       name: `class/file`, or the path as a table gives it.
       path: of the file.
-      label: the name of its class.
+      label: the name of its class; where videos have several, the names of its classes.
       split: "train" or "test"; empty where the source does not say.
     """
 
     name: str
     path: Path
-    label: str
+    label: str | tuple[str, ...]
     split: str
 
 
@@ -48,6 +49,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         test_share: float = 0.2,
         group: str = "",
         seed: int = 0,
+        multi_label: bool = False,
         **preparing: Any,
     ):
         """Nothing is read yet.
@@ -60,16 +62,20 @@ class VideoFolder(VideoBuilder, skip_registration=True):
           group: regular expression; videos in whose `class/file` (in a table: path) it finds the same are held out
             together or not at all.
           seed: of the draw of what is held out.
+          multi_label: whether a video of a table may have several labels, or none, as `multi_label.merge_rows` reads
+            them; then about `test_share` of the groups of each class is held out.
           preparing: `max_broken`, `short_edge`, `key_every` and `renew`, as `VideoBuilder` takes them.
 
         Raises:
-          InputError: `source` is empty, or `group` is no regular expression.
+          InputError: `source` is empty, or no table where videos are `multi_label`; `group` is no regular expression.
         """
         if not source:
             raise InputError("video_folder needs videos; name their folder, or a .csv, as `source`")
         self.source = Path(source).expanduser().resolve()
-        self.share, self.seed, self.group = test_share, seed, _compiled(group)
-        variant = variant_of(self.source, test_share, group, seed)
+        self.share, self.seed, self.group, self.multi_label = test_share, seed, _compiled(group), multi_label
+        if multi_label and self.source.suffix.lower() not in TABLES:
+            raise InputError(f"`multi_label` needs a .csv or .tsv of paths and labels as `source`, not {self.source}")
+        variant = variant_of(self.source, test_share, group, seed, *["multi_label"] * multi_label)
         super().__init__(data_dir=data_dir, variant=variant, **preparing)
 
     def source_files(self) -> list[Path] | None:
@@ -102,25 +108,32 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         Raises:
           InputError: the source holds no videos, or is a table that cannot be understood.
         """
-        labels = {row.label for row in self._rows()}
+        labels = {label for row in self._rows() for label in (row.label if self.multi_label else [row.label])}
         return tuple(sorted(labels, key=int if all(label.isdecimal() for label in labels) else None))
 
     def video_files(self, dl_manager: tfds.download.DownloadManager) -> list[VideoFile]:
         """Every video of the source.
 
         Raises:
-          InputError: the source holds no videos, is a table that cannot be understood, or has a video in whose name
-            `group` finds nothing.
+          InputError: the source holds no videos, is a table that cannot be understood or gives a video two labels
+            where it may have one, or has a video in whose name `group` finds nothing.
         """
-        rows, classes = self._rows(), self.class_names()
+        rows, number = self._rows(), {name: label for label, name in enumerate(self.class_names())}
+        if self.multi_label:
+            labels = [tuple(number[name] for name in row.label) for row in rows]
+        else:
+            check_one_label(rows, self.source)
+            labels = [number[row.label] for row in rows]
         groups = [self._group_of(row) for row in rows]
         splits = [row.split for row in rows]
         if not all(splits):
-            splits = hold_out(groups, [row.label for row in rows], self.share, self.seed)
+            splits = (stratify if self.multi_label else hold_out)(groups, labels, self.share, self.seed)
+        if self.multi_label:
+            check_sides(splits, labels, self.source)
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         return [
-            VideoFile(row.name, classes.index(row.label), numbers[group], (split,), row.path.read_bytes, row.path)
-            for row, group, split in zip(rows, groups, splits)
+            VideoFile(row.name, label, numbers[group], (split,), row.path.read_bytes, row.path)
+            for row, label, group, split in zip(rows, labels, groups, splits)
         ]
 
     def _group_of(self, row):
@@ -136,7 +149,8 @@ class VideoFolder(VideoBuilder, skip_registration=True):
     def _rows(self):
         """Every video, in an order that the source alone decides."""
         if self.source.suffix.lower() in TABLES:
-            return read_table(self.source)
+            rows = read_table(self.source, multi_label=self.multi_label)
+            return merge_rows(rows, self.source) if self.multi_label else rows
         if not self.source.is_dir():
             raise InputError(f"no folder and no .csv or .tsv at {self.source} (`source`)")
         split_folders = {split: self.source / split for split in ("train", "test")}
@@ -152,7 +166,7 @@ class VideoFolder(VideoBuilder, skip_registration=True):
         return rows
 
 
-def hold_out(groups: Sequence[str], labels: Sequence[str], share: float, seed: int) -> list[str]:
+def hold_out(groups: Sequence[str], labels: Sequence[int | str], share: float, seed: int) -> list[str]:
     """Draws whole groups of videos for testing, so that about a `share` of each class is held out.
 
     Args:
@@ -190,10 +204,14 @@ def _read_classes(folder, split):
     ]
 
 
-def read_table(path: Path) -> list[Entry]:
+def read_table(path: Path, *, multi_label: bool = False) -> list[Entry]:
     """The videos that a .csv or .tsv names by path and label and, if it likes, split: train or test.
 
     Columns may have titles; without titles they stand in that order. Paths are relative to the table's folder.
+
+    Args:
+      path: of the table.
+      multi_label: whether a row may have no label, and the title of the labels be `labels`; cells stay as they are.
 
     Raises:
       InputError: there is no table at `path`, it cannot be understood, or it names no video.
@@ -204,15 +222,18 @@ def read_table(path: Path) -> list[Entry]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table ({error})") from error
     titles = [title.strip().lower() for title in lines[0]] if lines else []
+    titles = ["label" if multi_label and title == "labels" else title for title in titles]
     titled = {"path", "label"} <= set(titles)
     columns = titles if titled else ["path", "label", "split"]
     rows = []
     for number, line in enumerate(lines[titled:], start=1 + titled):
         cells = dict(zip(columns, map(str.strip, line)))
         split = cells.get("split", "")
-        if not cells.get("path") or not cells.get("label") or split not in ("", "train", "test"):
+        labelled = "label" in cells if multi_label else cells.get("label")
+        if not cells.get("path") or not labelled or split not in ("", "train", "test"):
             raise InputError(
                 f"row {number} of {path} ({', '.join(line)}) must be a path, a label and, if anything, train or test"
+                + ("; several labels stand in one cell, with ; or | between them" if multi_label else "")
             )
         rows.append(Entry(cells["path"], path.parent / cells["path"], cells["label"], split))
     if len({bool(row.split) for row in rows}) > 1:

@@ -15,6 +15,8 @@ from r3d_jax.settings import check_least
 from r3d_jax.video.views import Views, open_video_file, read_views
 from r3d_jax.weights.trained import TrainedNetwork
 
+THRESHOLD = 0.5  # the least probability of the classes that are given, where videos have several labels
+
 
 class Prediction(NamedTuple):
     """What a network says of a video or of a stretch of it: probabilities, or why there are none.
@@ -53,9 +55,17 @@ def predict(
     return _predict(network, videos, replace(network.clip, views=views or network.clip.views), batch_size, workers)
 
 
-def best(probabilities: Float[np.ndarray, "class"], class_names: Sequence[str], top: int) -> list[tuple[str, float]]:
-    """The `top` likeliest classes with their probabilities, the likeliest first; of equals, the lower class first."""
+def best(
+    probabilities: Float[np.ndarray, "class"], class_names: Sequence[str], top: int, threshold: float = 0.0
+) -> list[tuple[str, float]]:
+    """The `top` likeliest classes with their probabilities, the likeliest first; of equals, the lower class first.
+
+    Args:
+      top: at most so many.
+      threshold: the least probability that is given.
+    """
     order = np.argsort(-probabilities, kind="stable")[:top]
+    order = order[~(probabilities[order] < threshold)]  # what is no number stays, for others to notice
     return [(class_names[i], float(probabilities[i])) for i in order]
 
 

@@ -49,8 +49,12 @@ def confusion_svg(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, 
     return "".join([*parts, "</g></svg>"])
 
 
-def calibration_image(bins: list[Bin]) -> str:
-    """Accuracy over confidence as an HTML image, with the diagonal, on which a network is perfectly calibrated."""
+def calibration_image(bins: list[Bin], of: str = "the predicted class", right: str = "is right") -> str:
+    """Accuracy over confidence as an HTML image, with the diagonal, on which a network is perfectly calibrated.
+
+    Args:
+      of, right: whose probability it is, and what is true of the share, for the axes.
+    """
     figure, axes = _figure()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfectly calibrated")
     low = [each.low for each in bins]
@@ -61,24 +65,27 @@ def calibration_image(bins: list[Bin]) -> str:
     for each in bins:
         axes.annotate(f"{each.videos:,}", (each.confidence, each.accuracy), xytext=(0, 6), textcoords="offset points",
                       ha="center", fontsize=7)  # fmt: skip
-    axes.set(xlabel="probability of the predicted class", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.08))
+    axes.set(xlabel=f"probability of {of}", ylabel=f"share that {right}", xlim=(0, 1), ylim=(0, 1.08))
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     return _as_image(figure, "calibration")
 
 
-def views_image(points: list[tuple[int, float]], whole: Proportion) -> str:
+def views_image(points: list[tuple[int, float]], whole: Proportion | None, of: str = "video-level top-1") -> str:
     """Accuracy over the number of views as an HTML image, with the interval for all views as a band.
 
     Args:
       points: (number of views, accuracy with so many).
-      whole: the accuracy with all views.
+      whole: the accuracy with all views; None: no band.
+      of: what the accuracy is, for the axis.
     """
     figure, axes = _figure()
     counts, accuracies = zip(*points)
-    axes.axhspan(whole.low, whole.high, alpha=0.15, color="#2563eb", label="95 % interval with all views")
-    axes.plot(counts, accuracies, "o-", color="#2563eb")
-    low, high = min(*accuracies, whole.low), max(*accuracies, whole.high)
-    axes.set(xlabel="views of a video", ylabel="video-level top-1", ylim=(max(0, low - 0.02), min(1.01, high + 0.02)))
+    low, high = min(accuracies), max(accuracies)
+    if whole:
+        axes.axhspan(whole.low, whole.high, alpha=0.15, color="#2563eb", label="95 % interval with all views")
+        low, high = min(low, whole.low), max(high, whole.high)
+    axes.plot(counts, accuracies, "o-", color="#2563eb", label="" if whole else "mean over the choices of views")
+    axes.set(xlabel="views of a video", ylabel=of, ylim=(max(0, low - 0.02), min(1.01, high + 0.02)))
     axes.set_xticks(counts)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", frameon=False, fontsize=8)

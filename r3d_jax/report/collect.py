@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from r3d_jax.csv_rows import csv_row
 from r3d_jax.data.batches import Batches, read_ahead
@@ -22,7 +22,7 @@ class Tested(NamedTuple):
 
     Attributes:
       rows: places of the videos in the data set's index.
-      labels: their classes.
+      labels: their classes; of several labels 0 or 1 for each class.
       of_clips: logits of every clip.
       logits: of the videos; ranks are taken of these, for probabilities can be equal.
       probabilities: of the videos.
@@ -30,7 +30,7 @@ class Tested(NamedTuple):
     """
 
     rows: Int[np.ndarray, "video"]
-    labels: Int[np.ndarray, "video"]
+    labels: Int[np.ndarray, "video"] | UInt8[np.ndarray, "video class"]
     of_clips: Float[np.ndarray, "video clip class"]
     logits: Float[np.ndarray, "video class"]
     probabilities: Float[np.ndarray, "video class"]

@@ -26,9 +26,10 @@ class Strip(NamedTuple):
     images: list[str]
 
 
-def fill(slots: dict[str, str]) -> str:
-    """The whole page as HTML text, with {slot: HTML} put where page.html has `<!--slot-->`."""
-    page = resources.files("r3d_jax.report").joinpath("page.html").read_text()
+def fill(slots: dict[str, str], body: str = "one_label.html") -> str:
+    """The whole page as HTML text, with {slot: HTML} put where page.html and its `body` have `<!--slot-->`."""
+    folder = resources.files("r3d_jax.report")
+    page = folder.joinpath("page.html").read_text().replace("<!--body-->\n", folder.joinpath(body).read_text())
     for name, html in slots.items():
         page = page.replace(f"<!--{name}-->", html)
     return page
@@ -53,10 +54,8 @@ def class_table(rows: list[ClassResult]) -> str:
     """An HTML table with a row for each class, whose cells carry the values that the page's script sorts them by."""
     titles = [("class", "text"), ("videos", ""), ("right", ""), ("recall", ""), ("interval", ""), ("predicted", "")]
     titles += [("precision", ""), ("most often taken for", "text"), ("times", "")]
-    head = "".join(f'<th scope="col" class="{kind}"><button>{title}</button></th>' for title, kind in titles)
-    lines = []
-    for row in rows:
-        cells = [
+    lines = [
+        [
             (row.name, escape(row.name), "text"),
             (row.videos, f"{row.videos:,}", ""),
             (row.right, f"{row.right:,}", ""),
@@ -67,8 +66,21 @@ def class_table(rows: list[ClassResult]) -> str:
             (row.taken_for, escape(row.taken_for), "text"),
             (row.taken, f"{row.taken:,}" if row.taken else "", ""),
         ]
-        lines.append("<tr>" + "".join(_cell(*cell) for cell in cells) + "</tr>")
-    return f'<table id="classes"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        for row in rows
+    ]
+    return sorted_by_click(titles, lines)
+
+
+def sorted_by_click(titles: list[tuple[str, str]], lines: list[list[tuple[str | float, str, str]]]) -> str:
+    """An HTML table of classes that the page's script sorts by the column whose title is clicked on.
+
+    Args:
+      titles: (title, "text" or "") of each column.
+      lines: of each line its cells as (value to sort by, HTML, "text" or "").
+    """
+    head = "".join(f'<th scope="col" class="{kind}"><button>{title}</button></th>' for title, kind in titles)
+    body = "".join("<tr>" + "".join(_cell(*cell) for cell in line) + "</tr>" for line in lines)
+    return f'<table id="classes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def strips(found: list[Strip], none: str) -> str:
@@ -91,5 +103,10 @@ def _strip(strip):
     told = f'<span class="{kind}">{escape(strip.predicted)}</span> {percent(strip.probability)}'
     if strip.predicted != strip.label:
         told += f", is {escape(strip.label)} ({percent(strip.of_label)})"
-    images = "".join(f'<img src="{image}" alt="frame {i + 1}">' for i, image in enumerate(strip.images))
-    return f'<div class="video"><p>{escape(strip.video)}: {told}</p><div class="strip">{images}</div></div>'
+    return video_strip(strip.video, told, strip.images)
+
+
+def video_strip(video: str, told: str, images: list[str]) -> str:
+    """One video in pictures as HTML: its name, HTML of what is `told` of it, and its frames."""
+    frames = "".join(f'<img src="{image}" alt="frame {i + 1}">' for i, image in enumerate(images))
+    return f'<div class="video"><p>{escape(video)}: {told}</p><div class="strip">{frames}</div></div>'

@@ -33,19 +33,33 @@ def draw_strips(
     found = []
     for i in chosen:
         row, label, predicted = int(tested.rows[i]), int(tested.labels[i]), int(tested.predicted[i])
-        try:
-            views = read_views(open_video(videos, row), replace(clip, views=min(clip.views, PICTURES), crops=1))
-        except FAILURES:  # it could be read a moment ago: its disk is failing
+        images = draw_views(row, clip, videos, predicted, maps)
+        if not images:
             continue
-        if maps:
-            frames = middle_frames(views, maps(views[None], np.array([predicted]))[0])
-        else:
-            frames = list(views[:, clip.frames // 2])
         names = videos.class_names
         probability, of_label = (float(tested.probabilities[i, j]) for j in (predicted, label))
         video = str(videos.index["name"][row])
-        found.append(Strip(video, names[label], names[predicted], probability, of_label, [as_url(x) for x in frames]))
+        found.append(Strip(video, names[label], names[predicted], probability, of_label, images))
     return found
+
+
+def draw_views(row: int, clip: ClipSpec, videos: VideoSet, label: int = 0, maps: Callable | None = None) -> list[str]:
+    """Addresses of the middle frame of each view of a video, or under maps of what speaks for a class.
+
+    Empty where the video cannot be read any more.
+
+    Args:
+      row: of the data set's index.
+      clip: what the network sees of a video; at most PICTURES views are drawn, in whole frames.
+      label: the class.
+      maps: a function of `make_maps`; None: no maps.
+    """
+    try:
+        views = read_views(open_video(videos, row), replace(clip, views=min(clip.views, PICTURES), crops=1))
+    except FAILURES:  # it could be read a moment ago: its disk is failing
+        return []
+    frames = middle_frames(views, maps(views[None], np.array([label]))[0]) if maps else views[:, clip.frames // 2]
+    return [as_url(frame) for frame in frames]
 
 
 def worst(tested: Tested, count: int) -> list[int]:

@@ -13,10 +13,11 @@ from r3d_jax import config as configs
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.multi_label import classes_in
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
 from r3d_jax.inference.forward import make_maps, video_logits
-from r3d_jax.report import charts, sections, statistics
+from r3d_jax.report import charts, multi_label, multi_label_page, sections, statistics
 from r3d_jax.report.collect import Tested, collect, predictions_csv
 from r3d_jax.report.page import class_table, fill, percent, strips
 from r3d_jax.report.pictures import draw_strips, some, worst
@@ -29,7 +30,9 @@ from r3d_jax.weights.run_files import CONFIG, NETWORK, read_config, saved_by_scr
 
 MISTAKES, MAPPED = 12, 6  # videos that are shown
 # Settings on which it depends which videos are tested, and on what clips of them.
-DECIDING = tuple(f"data.{name}" for name in ("name", "source", "splits", "fold", "test_share", "group", "split_seed"))
+DECIDING = tuple(
+    f"data.{name}" for name in ("name", "source", "splits", "fold", "test_share", "group", "split_seed", "multi_label")
+)
 DECIDING += ("data.reencode", "data.key_every")
 DECIDING += tuple(
     f"clip.{name}" for name in ("frames", "stride", "frame_rate", "crop", "test_size", "test_crop", "views", "crops")
@@ -62,15 +65,21 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     _check_classes(network, videos, config.data.name)
     batches = make_eval_batches(config, videos, jax.device_count())
     tested = collect(network, batches, workers=config.data.workers, **eval_options(config))
-    numbers = _numbers(tested, network)
-    table = predictions_csv(tested, network.class_names, videos.index["name"], videos.index["label"])
-    untested = [name for label, name in enumerate(network.class_names) if label not in tested.labels]
+    numbers = multi_label.numbers_of(tested) if videos.multi_label else _numbers(tested, network)
+    of_labels = multi_label_page.predictions_csv if videos.multi_label else predictions_csv
+    table = of_labels(tested, network.class_names, videos.index["name"], videos.index["label"])
+    seen = classes_in(tested.labels)
+    untested = [name for label, name in enumerate(network.class_names) if label not in seen]
     notes += [sections.untested_classes(untested)] if untested else []
     page = _page(config, f"{workdir.resolve().name} on {config.data.name}", network, videos, tested, numbers, notes)
     write_text(workdir / "predictions.csv", table)
     write_text(workdir / "report.html", page)
     count, clips = tested.of_clips.shape[:2]
-    say("\n".join(sections.lines(numbers, count, count * clips, len(tested.missing), untested)))
+    if videos.multi_label:
+        lines = multi_label_page.lines(numbers, count, len(tested.missing), untested)
+    else:
+        lines = sections.lines(numbers, count, count * clips, len(tested.missing), untested)
+    say("\n".join(lines))
     say(f"{workdir / 'report.html'}: {len(page) / 2**20:.1f} MiB; every prediction: {workdir / 'predictions.csv'}")
     return 0
 
@@ -103,6 +112,11 @@ def _differences(config, source, network):
 
 def _check_classes(network, videos: VideoSet, name):
     ours, theirs = network.class_names, videos.class_names
+    if videos.multi_label and not network.multi_label:
+        raise InputError(
+            f"the videos of {name} have several labels, and the network's classes exclude each other (its head's "
+            f"activation is {network.model.heads[0].activation}); fine-tune it on them (`finetune.source`)"
+        )
     if len(ours) != len(theirs):
         raise InputError(
             f"the network tells {len(ours)} classes apart, but {name} has {len(theirs)}; test it on the data that it "
@@ -132,6 +146,19 @@ def _numbers(tested: Tested, network):
 
 
 def _page(config, title, network, videos, tested, numbers, notes):
+    shared = {
+        "title": escape(title),
+        "notes": sections.notes(notes),
+        "facts": sections.facts(config, network, len(tested.rows), len(tested.missing)),
+        "missing": sections.missing_videos(tested.missing, videos.index["name"]),
+    }
+    if videos.multi_label:
+        slots = multi_label_page.slots(config, network, videos, tested, numbers, (MISTAKES, MAPPED))
+        return fill(shared | slots, "multi_label.html")
+    return fill(shared | _slots(config, network, videos, tested, numbers))
+
+
+def _slots(config, network, videos, tested, numbers):
     count, clips = tested.of_clips.shape[:2]
     matrix = statistics.confusion(tested.predicted, tested.labels, len(network.class_names))
     rows = statistics.by_class(matrix, network.class_names)
@@ -139,22 +166,16 @@ def _page(config, title, network, videos, tested, numbers, notes):
     course = statistics.by_views(grid, tested.labels, partial(video_logits, network=network))
     shown = partial(draw_strips, clip=config.clip, videos=videos, tested=tested)
     error = percent(numbers["calibration_error"], 2)
-    return fill(
-        {
-            "title": escape(title),
-            "notes": sections.notes(notes),
-            "facts": sections.facts(config, network, count, len(tested.missing)),
-            "tiles": sections.tiles(numbers, count, count * clips),
-            "classes": class_table(rows),
-            "confusion": charts.confusion_svg(matrix, network.class_names),
-            "calibration": charts.calibration_image(numbers["bins"]),
-            "calibration_text": f"Expected calibration error {error}: how far apart confidence and accuracy are, on "
-            "average. Numbers are videos.",
-            "views": charts.views_image(course, numbers["video_top1"]),
-            "views_text": sections.course_of_views(course),
-            "mistakes": strips(shown(worst(tested, MISTAKES)), "No video is taken for another."),
-            "maps": strips(shown(some(tested, MAPPED), maps=make_maps(network)), "None could be drawn."),
-            "missing": sections.missing_videos(tested.missing, videos.index["name"]),
-            "method": sections.method(network, clips, rows),
-        }
-    )
+    return {
+        "tiles": sections.tiles(numbers, count, count * clips),
+        "classes": class_table(rows),
+        "confusion": charts.confusion_svg(matrix, network.class_names),
+        "calibration": charts.calibration_image(numbers["bins"]),
+        "calibration_text": f"Expected calibration error {error}: how far apart confidence and accuracy are, on "
+        "average. Numbers are videos.",
+        "views": charts.views_image(course, numbers["video_top1"]),
+        "views_text": sections.course_of_views(course),
+        "mistakes": strips(shown(worst(tested, MISTAKES)), "No video is taken for another."),
+        "maps": strips(shown(some(tested, MAPPED), maps=make_maps(network)), "None could be drawn."),
+        "method": sections.method(network, clips, rows),
+    }

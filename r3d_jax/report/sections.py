@@ -32,6 +32,12 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int, untest
             found.append(f"{level}-level top-{k} {value} (95 % interval {low} to {high}) of {count:,} {level}s")
     found.append(f"video-level mean class accuracy {numbers['mean_class_accuracy']:.2%}")
     found.append(f"loss {numbers['loss']:.4f}, expected calibration error {numbers['calibration_error']:.2%}")
+    return found + shortfalls(missing, untested)
+
+
+def shortfalls(missing: int, untested: Sequence[str]) -> list[str]:
+    """Lines on the videos that could not be read, and on the classes of which no video was tested, if there are any."""
+    found = []
     if missing:
         found.append(f"{missing:,} test videos cannot be read and are not counted; predictions.csv names them")
     if untested:

@@ -6,7 +6,7 @@ from math import comb, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 Z = 1.959964  # of a standard normal: 95 % lie within
 BINS = 10  # of confidence
@@ -149,15 +149,19 @@ def calibration(confidence: Float[np.ndarray, "video"], right: Bool[np.ndarray, 
 
 
 def by_views(
-    logits: Float[np.ndarray, "video crop view class"], labels: Labels, average: Callable
+    logits: Float[np.ndarray, "video crop view class"],
+    labels: Labels | UInt8[np.ndarray, "video class"],
+    average: Callable,
+    score: Callable | None = None,
 ) -> list[tuple[int, float]]:
-    """(number of views, video-level top-1 with so many), from one view to all.
+    """(number of views, video-level top-1 or another accuracy with so many), from one view to all.
 
     Each accuracy is the mean over subsets of the views: over all of them, or over SUBSETS drawn ones where there are
     more.
 
     Args:
       average: gives scores [video, class] for logits [video, clip, class].
+      score: gives the accuracy for such scores and the labels; None: top-1.
     """
     views = logits.shape[2]
     rng = np.random.default_rng(0)
@@ -171,6 +175,6 @@ def by_views(
         for subset in subsets:
             chosen = logits[:, :, list(subset)]
             scores = average(chosen.reshape(len(chosen), -1, chosen.shape[-1]))
-            accuracies.append((scores.argmax(1) == labels).mean())
+            accuracies.append(score(scores, labels) if score else (scores.argmax(1) == labels).mean())
         found.append((count, float(np.mean(accuracies))))
     return found

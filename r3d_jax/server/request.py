@@ -18,19 +18,27 @@ class Refused(Exception):
 
 
 class Wanted(NamedTuple):
-    """What a request asks for: how many classes, whether their course over time, whether pictures under maps."""
+    """What a request asks for: how many classes of what probability, their course over time, pictures under maps.
+
+    Attributes:
+      top: at most so many classes.
+      timeline, cam: whether the classes' course and the pictures are asked for.
+      threshold: the least probability that is given; 0: any.
+    """
 
     top: int
     timeline: bool
     cam: bool
+    threshold: float = 0.0
 
 
-def wanted(query: Mapping[str, str], classes: int) -> Wanted:
+def wanted(query: Mapping[str, str], classes: int, threshold: float = 0.0) -> Wanted:
     """What the parameters of a request's address ask for.
 
     Args:
       query: the parameters by name.
       classes: how many the network tells apart; no more are given.
+      threshold: the least probability that is given where the request has neither `top` nor `threshold`.
 
     Raises:
       Refused: 400: an unknown parameter, or a value that a parameter cannot have.
@@ -38,13 +46,16 @@ def wanted(query: Mapping[str, str], classes: int) -> Wanted:
     unknown = set(query) - set(Wanted._fields)
     if unknown:
         raise Refused(400, f"no parameter {', '.join(sorted(unknown))}; there are {', '.join(Wanted._fields)}")
-    top = query.get("top", "5")
+    least = query.get("threshold", "0" if "top" in query else str(threshold))
+    if not re.fullmatch(r"0(\.[0-9]{1,9})?|1(\.0{1,9})?", least):
+        raise Refused(400, f"`threshold` (={least}) must be a probability from 0 to 1, such as 0.5")
+    top = query.get("top", str(classes) if float(least) else "5")
     if not re.fullmatch("[1-9][0-9]{0,8}", top):
         raise Refused(400, f"`top` (={top}) must be a number from 1")
     flags = [query.get(name, "0") for name in ("timeline", "cam")]
     if not set(flags) <= {"0", "1"}:
         raise Refused(400, "`timeline` and `cam` must be 0 or 1")
-    return Wanted(min(int(top), classes), *(flag == "1" for flag in flags))
+    return Wanted(min(int(top), classes), *(flag == "1" for flag in flags), threshold=float(least))
 
 
 def check_sender(asked: str, origin: str, host: str) -> None:

@@ -16,13 +16,19 @@ _NOT_FINITE = "the network's outputs are not finite (NaN or infinite) for this v
 
 
 def respond(
-    network: TrainedNetwork, question: Question, logits: Float[np.ndarray, "clip class"], top: int
+    network: TrainedNetwork,
+    question: Question,
+    logits: Float[np.ndarray, "clip class"],
+    top: int,
+    threshold: float = 0.0,
 ) -> dict[str, Any]:
     """The response as JSON can carry it: the video's likeliest classes and, where asked for, their course over time.
 
     Args:
       logits: of the question's views, followed by those of its clips along the video.
       top: how many classes are given.
+      threshold: the least probability that is given; 0: any. Over time, classes are given that reach it once, or the
+        likeliest where none does. The response has it too.
 
     Raises:
       Refused: 500: logits that are not finite, which JSON has no words for.
@@ -34,11 +40,17 @@ def respond(
     response = {
         "frames": question.frames,
         "seconds": round(question.seconds, 3),
-        "top": [{"class": name, "probability": round(p, 6)} for name, p in best(found, network.class_names, top)],
+        "top": [
+            {"class": name, "probability": round(p, 6)} for name, p in best(found, network.class_names, top, threshold)
+        ],
     }
+    if threshold:
+        response["threshold"] = threshold
     if len(question.along):
         course = probabilities(logits[views:, None], network)
-        shown = np.argsort(-course.max(0), kind="stable")[:top]
+        highest = course.max(0)
+        order = np.argsort(-highest, kind="stable")[:top]
+        shown = order[: max(1, int((highest[order] >= threshold).sum()))]
         response["timeline"] = {
             "seconds": question.along_seconds.round(3).tolist(),
             "classes": [
@@ -47,6 +59,11 @@ def respond(
             ],
         }
     return response
+
+
+def likeliest(network: TrainedNetwork, question: Question, logits: Float[np.ndarray, "clip class"]) -> int:
+    """The number of the video's likeliest class, whatever its probability; `logits` as in `respond`."""
+    return int(probabilities(logits[None, : len(question.views)], network)[0].argmax())
 
 
 def strip(question: Question, maps: Float[np.ndarray, "view time2 height2 width2"], class_name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from importlib import resources
 from aiohttp import web
 
 from r3d_jax.errors import InputError
+from r3d_jax.inference.predict import THRESHOLD
 from r3d_jax.server.body import Limits, too_large
 from r3d_jax.server.log import in_one_line
 from r3d_jax.server.metrics import make_metrics, text_of
@@ -150,7 +151,8 @@ def _refusal(error):
 async def _predict(service, metrics, request):
     begun, status = time.monotonic(), 500
     try:
-        asked = wanted(request.query, len(service.network.class_names))
+        network = service.network
+        asked = wanted(request.query, len(network.class_names), THRESHOLD if network.multi_label else 0.0)
         check_kind(request.content_type)
         if (request.content_length or 0) > service.limits.max_bytes:
             raise too_large(service.limits)

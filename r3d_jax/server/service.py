@@ -12,7 +12,7 @@ from r3d_jax.server.batching import Batcher
 from r3d_jax.server.body import Limits, Room, read_body
 from r3d_jax.server.decoders import Decoders
 from r3d_jax.server.request import Refused, Wanted
-from r3d_jax.server.response import respond, strip
+from r3d_jax.server.response import likeliest, respond, strip
 from r3d_jax.weights.trained import TrainedNetwork
 
 DECODERS = 2  # processes
@@ -93,12 +93,11 @@ async def _response_to(service, parts, asked, end):
     blocks = [question.views[None], *_in_blocks(question.along, views)]
     logits = [x.reshape(-1, x.shape[-1]) for x in await asyncio.gather(*map(service.forward, blocks))]
     logits = np.concatenate(logits)[: views + len(question.along)]
-    response = respond(network, question, logits, asked.top)
+    response = respond(network, question, logits, asked.top, asked.threshold)
     if asked.cam:
-        likeliest = response["top"][0]["class"]
-        index = np.array([network.class_names.index(likeliest)])
-        maps = (await service.maps(question.views[None], index))[0]
-        response["cam"] = await asyncio.to_thread(strip, question, maps, likeliest)
+        index = likeliest(network, question, logits)
+        maps = (await service.maps(question.views[None], np.array([index])))[0]
+        response["cam"] = await asyncio.to_thread(strip, question, maps, network.class_names[index])
     return response
 
 

@@ -8,9 +8,11 @@ import jax
 import numpy as np
 
 from r3d_jax.data.batches import Batches, read_ahead
+from r3d_jax.data.multi_label import classes_in
 from r3d_jax.data.reading import reason_of_row
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
+from r3d_jax.training.average_precision import mean_average_precision
 from r3d_jax.training.devices import local_count, pmap, replicate, split_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics import TOP, summarise
@@ -32,6 +34,8 @@ def evaluate(
 ) -> dict[str, int | float] | None:
     """Clip- and video-level accuracy on all of `batches`, every video counted once on however many devices.
 
+    Of videos of several labels it is the mean average precision at video level instead.
+
     The step is compiled once for each frame size among the videos. Videos that cannot be read are told, and counted as
     `missing`; none takes their place.
 
@@ -47,14 +51,17 @@ def evaluate(
     Returns:
       `video_top1`, `clip_top1` and so on, from 0 to 1; `mean_class_accuracy`, the mean over the classes of each one's
       own `video_top1`; `videos` and `clips`, how many were counted; `loss`, the mean cross-entropy of the videos;
-      `missing`; `untested_classes`, how many have no video that was counted. None where `stop` came true.
+      `missing`; `untested_classes`, how many have no video that was counted. Of several labels there is `map` in place
+      of the accuracies, over the classes that have a video, and the loss is the mean binary cross-entropy. None where
+      `stop` came true.
 
     Raises:
-      InputError: no video can be read.
+      InputError: no video can be read, or none of several labels has one; several labels, and a head whose activation
+        is not a sigmoid.
     """
-    devices, missing, seen = devices or jax.devices(), {}, {}
+    devices, missing, seen, each = devices or jax.devices(), {}, {}, []
     static = {"model": model, "topk": topk, "views_at_once": views_at_once, "dtype": dtype}
-    totals = _totals(replicate(variables, devices), batches, devices, workers, stop, missing, seen, static)
+    totals = _totals(replicate(variables, devices), batches, devices, workers, stop, missing, seen, each, static)
     if totals["stop"]:
         return None
     missing, seen = gather(missing), gather(seen)
@@ -65,7 +72,17 @@ def evaluate(
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
     classes = model.heads[0].num_classes
     untold = {"missing": len(missing), "untested_classes": classes - len(seen)}
-    return summarise(totals, classes, topk) | untold
+    if not each:
+        return summarise(totals, classes, topk) | untold
+    scores, labels, valid = (np.concatenate(parts) for parts in zip(*each))
+    if not seen:
+        raise InputError("none of the test videos has a label, and there is no precision to measure; name some that do")
+    return summarise(totals, classes, ()) | {"map": mean_average_precision(scores[valid], labels[valid])} | untold
+
+
+def best_by(summary: dict[str, int | float]) -> str:
+    """The name of the number in a summary of `evaluate` by which checkpoints are compared; the largest is the best."""
+    return "map" if "map" in summary else "video_top1"
 
 
 def describe(summary: dict[str, int | float], num_videos: int) -> str:
@@ -75,7 +92,9 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
       num_videos: how many are in the split, of which a part may have been tested.
     """
     parts = []
-    for level in ("video", "clip"):
+    if "map" in summary:
+        parts.append(f"video-level mAP {summary['map']:.2%} of {summary['videos']:,} videos")
+    for level in ("video", "clip") if not parts else ():
         tops = [name for name in summary if name.startswith(f"{level}_top")]
         listing = ", ".join(f"top-{name.partition('_top')[2]} {summary[name]:.2%}" for name in tops)
         if level == "video":
@@ -88,38 +107,41 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
         parts[0] += f" ({summary['missing']:,} missing)"
     if summary["untested_classes"] and not drawn:
         parts[0] += f" (no video of {summary['untested_classes']:,} classes)"
-    return f"{parts[0]}; {parts[1]}; loss {summary['loss']:.4f}"
+    return "; ".join([*parts, f"loss {summary['loss']:.4f}"])
 
 
-def _totals(variables, batches, devices, workers, stop, missing, seen, static):
+def _totals(variables, batches, devices, workers, stop, missing, seen, each, static):
     """Counts summed over all batches, or until `stop`.
 
-    Why videos are `missing` is added to it by their rows, and to `seen` the labels of the others.
+    Why videos are `missing` is added to it by their rows, to `seen` the labels of the others, and to `each`, of several
+    labels, (scores, labels, valid) of every batch.
     """
     totals, late, steps = {"stop": 0}, None, {}
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
             reasons = map(reason_of_row, batch["missing"])
             missing |= {row: why for row, why in zip(batch["row"].tolist(), reasons) if why}
-            seen |= dict.fromkeys(batch["label"][batch["valid"]].tolist(), "")
+            seen |= dict.fromkeys(classes_in(batch["label"][batch["valid"]]), "")
             batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
             shape = batch["clips"].shape
             if shape not in steps:
                 steps[shape] = _compiled(_Example(variables, batch), tuple(devices), **static)
             counts = steps[shape](variables, batch)
-            _add(totals, late)
+            _add(totals, each, late)
             late = counts  # read one batch late: no batch waits for them
             if totals["stop"]:
                 return totals
             progress.advance()
-    _add(totals, late)
+    _add(totals, each, late)
     return totals
 
 
-def _add(totals, late):
+def _add(totals, each, late):
     if late is None:
         return
     counts, asked = jax.device_get(late)
+    if "scores" in counts:
+        each.append([counts.pop(name) for name in ("scores", "labels", "valid")])
     for name, value in {**counts, "stop": asked}.items():
         totals[name] = totals.get(name, 0) + (value if value.ndim else value.item())
 

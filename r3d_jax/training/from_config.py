@@ -40,11 +40,12 @@ def load_videos(config: Config) -> VideoSet:
     if data.name == "demo":
         videos = Demo(data_dir=data.data_dir).load()
     elif data.name == "video_folder":
-        videos = VideoFolder(**where, test_share=data.test_share, group=data.group, seed=data.split_seed).load()
+        split = {"test_share": data.test_share, "group": data.group, "seed": data.split_seed}
+        videos = VideoFolder(**where, **split, multi_label=data.multi_label).load()
     else:
         builder = {"ucf101": UCF101, "hmdb51": HMDB51, "kinetics": Kinetics}[data.name]
         videos = builder(**where, splits=data.splits).load()
-    if len(videos.class_names) < 2:
+    if len(videos.class_names) < 2 and not videos.multi_label:
         raise InputError(
             f"all videos of {data.name} are of one class ({videos.class_names[0]}), and a network learns to tell "
             "classes apart; add videos of at least one other"

@@ -19,6 +19,7 @@ def make_model(config: Config, num_classes: int, source: TrainedNetwork | None) 
     """
     model = config.model
     head = {"block": model.block, "pool": model.pool, "dropout": model.dropout, "average": model.average}
+    head["activation"] = "sigmoid" if config.data.multi_label else "softmax"
     sizes = {name: getattr(model, name) for name in ("blocks", "planes", "stem_planes") if getattr(model, name)}
     pixels = {"mean": tuple(model.mean), "std": tuple(model.std)} if model.mean else {}
     if source is None:
@@ -45,8 +46,9 @@ def take_over(
 ) -> tuple[dict, list[str]]:
     """Variables to begin with, and lines that say what was loaded, reset and skipped.
 
-    The trunk is the source's; so is the head, where the source has one at the same block for the same classes. The
-    layer between pool and linear layer that a head has (`Head.hidden`) is the source's whatever the classes.
+    The trunk is the source's; so is the head, where the source has one at the same block for the same classes and with
+    the same activation. The layer between pool and linear layer that a head has (`Head.hidden`) is the source's
+    whatever the classes.
     """
     loaded = {kind: {**tree, "trunk": source.variables[kind]["trunk"]} for kind, tree in fresh.items()}
     last = model.trunk.block_names()[-1]
@@ -54,6 +56,7 @@ def take_over(
     places = [head.block or last for head in source.model.heads]
     # Class names are of the source's first head.
     same = places[0] == place and tuple(source.class_names) == tuple(class_names)
+    same = same and source.model.heads[0].activation == model.heads[0].activation
     if same:
         loaded["params"]["heads_0"] = source.variables["params"]["heads_0"]
     elif model.heads[0].hidden and places[0] == place:

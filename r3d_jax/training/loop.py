@@ -17,7 +17,7 @@ from r3d_jax.files import check_free, occupied, told_when_full
 from r3d_jax.training import from_config, metrics_log
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_loss, check_state
-from r3d_jax.training.evaluation import describe, evaluate
+from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.training.failures import Failures
 from r3d_jax.training.initialise import compare_clips, take_over
 from r3d_jax.training.logs import Progress, say
@@ -186,11 +186,11 @@ def _test(task, state, checkpoints, log, received):
     summary = _evaluate(task, state, received)
     if summary is None or not log:
         return
-    step, accuracy = int(state.step), summary["video_top1"]
+    step, meter = int(state.step), best_by(summary)
     epoch = step // len(task.train)
     check_loss(summary["loss"], f"the test after epoch {epoch}")
-    earlier = [row.get("video_top1", -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
-    if accuracy > max(earlier, default=-1):
+    earlier = [row.get(meter, -1) for row in metrics_log.read(task.workdir) if row["kind"] == "eval"]
+    if summary[meter] > max(earlier, default=-1):
         _save(checkpoints, state, "best")
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)

@@ -78,3 +78,24 @@ def _of_labels(of_label: Callable, batch: ClipBatch) -> Float[Array, "clip"]:
     if "other" not in batch:
         return own
     return batch["weight"] * own + (1 - batch["weight"]) * of_label(batch["other"])
+
+
+def binary_cross_entropy(
+    logits: Float[Array | np.ndarray, "clip class"], batch: dict[str, Array | np.ndarray]
+) -> Float[Array, "clip"]:
+    """The mean over the classes of the binary cross-entropy of each clip with its labels, in nats.
+
+    It is -y log s(x) - (1 - y) log s(-x) of logit x and label y, s being the sigmoid; the mean over clips is that of
+    PyTorch's `BCEWithLogitsLoss`. Of mixed clips it is that of the blended labels: y is `weight` * `label` +
+    (1 - `weight`) * `other`.
+
+    Args:
+      logits: of the clips.
+      batch: `label` uint8 or float [clip, class], 1 for each class of a clip; of mixed clips also `other` like it and
+        `weight` float32 [clip].
+    """
+    label = batch["label"].astype(logits.dtype)
+    if "other" in batch:
+        weight = batch["weight"][:, None]
+        label = weight * label + (1 - weight) * batch["other"].astype(logits.dtype)
+    return optax.sigmoid_binary_cross_entropy(logits, label).mean(-1)

@@ -4,14 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from r3d_jax.training.losses import binary_cross_entropy
 
 TOP = (1, 5)
 
 
-def hits(logits: Float[Array, "row class"], labels: Int[Array, "row"], k: int) -> Bool[Array, "row"]:
-    """Whether the label is among the `k` largest logits of its row; ties go to the lower class."""
+def hits(
+    logits: Float[Array, "row class"], labels: Int[Array, "row"] | Shaped[Array, "row class"], k: int
+) -> Bool[Array, "row"]:
+    """Whether the label, of several one of them, is among the `k` largest logits of its row; ties: the lower class."""
     _, best = jax.lax.top_k(logits, min(k, logits.shape[-1]))
+    if labels.ndim == 2:
+        return (jnp.take_along_axis(labels, best, -1) > 0).any(-1)
     return (best == labels[:, None]).any(-1)
 
 
@@ -39,6 +45,22 @@ def count(
     return counts
 
 
+def count_multi_label(
+    view_logits: Float[Array, "video view class"],
+    video_logits: Float[Array, "video class"],
+    labels: Shaped[Array, "video class"],
+    valid: Bool[Array, "video"],
+) -> dict[str, Array]:
+    """Sums over the `valid` videos, as `count` has them, where a video may be of several classes.
+
+    They are `videos`, `clips` and `loss`, the binary cross-entropy of the videos. Average precision is no sum over
+    videos: see `average_precision`.
+    """
+    losses = binary_cross_entropy(video_logits, {"label": labels})
+    clips = valid.sum() * view_logits.shape[1]
+    return {"videos": valid.sum(), "clips": clips, "loss": jnp.where(valid, losses, 0).sum()}
+
+
 def summarise(
     counts: dict[str, float | np.ndarray], num_classes: int, topk: tuple[int, ...] = TOP
 ) -> dict[str, int | float]:
@@ -54,6 +76,7 @@ def summarise(
         for k in topk:
             if k < num_classes:
                 summary[f"{level}_top{k}"] = counts[f"{level}_top{k}"] / counts[f"{level}s"]
-    there = np.flatnonzero(counts["class_videos"])
-    summary["mean_class_accuracy"] = float((counts["class_hits"][there] / counts["class_videos"][there]).mean())
+    if "class_videos" in counts:
+        there = np.flatnonzero(counts["class_videos"])
+        summary["mean_class_accuracy"] = float((counts["class_hits"][there] / counts["class_videos"][there]).mean())
     return summary

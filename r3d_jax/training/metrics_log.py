@@ -93,7 +93,11 @@ def draw_curves(workdir: Path) -> None:
     _curve(loss, train, "loss", "training clips")
     _curve(loss, test, "loss", "test videos", marker="o")
     _curve(accuracy, train, "accuracy", "training clips, top-1")
-    for name, label in (("clip_top1", "test clips, top-1"), ("video_top1", "test videos, top-1")):
+    for name, label in (
+        ("clip_top1", "test clips, top-1"),
+        ("video_top1", "test videos, top-1"),
+        ("map", "test videos, mAP"),
+    ):
         _curve(accuracy, test, name, label, marker="o")
     loss.set(xlabel="epoch", ylabel="cross-entropy", ylim=(0, None))
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))

@@ -33,8 +33,13 @@ def preview(config: Config, workdir: Path) -> int:
 
 
 def _captions(batch, class_names):
-    names = [class_names[label] for label in batch["label"]]
+    names = [_told(label, class_names) for label in batch["label"]]
     if "other" not in batch:
         return names
     mixed = zip(names, batch["other"], batch["weight"])
-    return [f"{weight:.0%} {name}, {1 - weight:.0%} {class_names[other]}" for name, other, weight in mixed]
+    return [f"{weight:.0%} {name}, {1 - weight:.0%} {_told(other, class_names)}" for name, other, weight in mixed]
+
+
+def _told(label, class_names):
+    """The name of a clip's class, or of several the names."""
+    return class_names[label] if label.ndim == 0 else "; ".join(np.array(class_names)[label > 0]) or "no class"

@@ -8,10 +8,11 @@ import optax
 from jax import lax
 from jaxtyping import Array
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.predict import average_views, normalise, predict_views
-from r3d_jax.training.losses import clip_weights, cross_entropy
-from r3d_jax.training.metrics import TOP, count, hits
+from r3d_jax.training.losses import binary_cross_entropy, clip_weights, cross_entropy
+from r3d_jax.training.metrics import TOP, count, count_multi_label, hits
 from r3d_jax.training.state import TrainState
 
 
@@ -43,8 +44,8 @@ def train_step(
                         in_axes=(None, 0), out_axes=(None, None))
 
     Args:
-      batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip]; of mixed clips also `other` and
-        `weight`, as `losses.cross_entropy` says. Whatever else is in it is left alone.
+      batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip], or of several labels uint8
+        [clip, class]; of mixed clips also `other` and `weight`, as the losses take them. What else is in it is ignored.
       tx: any optimiser of optax.
       seed: of dropout, which is drawn from (seed, step, device, part).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
@@ -61,19 +62,26 @@ def train_step(
         (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
 
     Returns:
-      The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it.
+      The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it. A clip of several
+      labels counts as right if the class of the largest logit is one of them.
+
+    Raises:
+      InputError: several labels, and a head whose activation is not a sigmoid, label smoothing or class weights.
     """
-    clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
+    clips = _clips_of(batch, model, one_each=bool(label_smoothing or class_weights))
     network = {"model": model, "remat": remat, "dtype": dtype, "axis_name": axis_name if sync_batch_norm else None}
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
     network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
     network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
     keys = _dropout_keys(seed, state.step, axis_name, gradient_accumulation)
-    sums, batch_stats = _gradients(state, clips, keys, **network)
-    gradients, metrics = jax.tree.map(lambda total: total / gradient_accumulation, sums)
-    if axis_name:
-        gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
+    gradients, batch_stats, metrics = _gradients(state, clips, keys, over=axis_name, **network)
     return _updated(state, gradients, batch_stats, tx, ema_decay), metrics
+
+
+def _clips_of(batch, model, *, one_each):
+    """What a step takes of a batch, once its labels suit the network."""
+    check_labels(batch["label"], model, one_each=one_each)
+    return {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
 
 
 def _dropout_keys(seed, step, axis_name, count):
@@ -103,8 +111,11 @@ def _mean_weight(clips, class_weights, axis_name):
     return lax.pmean(mean, axis_name) if axis_name else mean
 
 
-def _gradients(state, clips, keys, **network):
-    """((gradients, metrics), batch statistics) of as many parts of the clips as there are keys, summed over them."""
+def _gradients(state, clips, keys, *, over, **network):
+    """Gradients, batch statistics and metrics of as many parts of the clips as there are keys, averaged over them.
+
+    Over the devices of the mapped axis `over`, too.
+    """
 
     def part(carry, clips_and_key):
         batch_stats, sums = carry
@@ -117,7 +128,8 @@ def _gradients(state, clips, keys, **network):
     parts = jax.tree.map(lambda x: x.reshape(len(keys), -1, *x.shape[1:]), clips)
     zeros = jax.tree.map(jnp.zeros_like, params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
     (batch_stats, sums), _ = lax.scan(part, _varying_as(clips["clip"], (first_stats, zeros)), (parts, keys))
-    return sums, batch_stats
+    gradients, metrics = jax.tree.map(lambda total: total / len(keys), sums)
+    return lax.pmean((gradients, batch_stats, metrics), over) if over else (gradients, batch_stats, metrics)
 
 
 def _loss(
@@ -146,7 +158,10 @@ def _loss(
         mutable=["batch_stats"],
         rngs={"dropout": key},
     )
-    losses = cross_entropy(logits, clips, label_smoothing=label_smoothing, class_weights=class_weights)
+    if clips["label"].ndim == 2:
+        losses = binary_cross_entropy(logits, clips)
+    else:
+        losses = cross_entropy(logits, clips, label_smoothing=label_smoothing, class_weights=class_weights)
     metrics = {"loss": losses.mean() / mean_weight, "accuracy": hits(logits, clips["label"], 1).mean()}
     return metrics["loss"], (updated["batch_stats"], metrics)
 
@@ -164,16 +179,63 @@ def eval_step(
     """Counts of hits at clip level and at video level (see `metrics.count`), summed over the mapped axis if any.
 
     Args:
-      batch: `clips` uint8 [video, view, time, height, width, channel], `label` int32 [video], and `valid` bool [video]:
-        videos that are not are not counted.
+      batch: `clips` uint8 [video, view, time, height, width, channel], `label` int32 [video], or of several labels
+        uint8 [video, class], and `valid` bool [video]: videos that are not are not counted.
       axis_name: of the mapped axis over which the videos are spread; None: there is one device.
       topk: a video is a hit if its label is among so many of the largest logits.
       views_at_once, dtype: as in `predict_fn`.
+
+    Returns:
+      The counts. Of several labels those of `metrics.count_multi_label`, and of all videos of the mapped axis, whether
+      they count or not, `scores` (logits) and `labels` [video, class] and `valid` [video], as mean average precision
+      needs them.
+
+    Raises:
+      InputError: several labels, and a head whose activation is not a sigmoid.
     """
+    label, valid = batch["label"], batch["valid"]
+    check_labels(label, model)
     view_logits = predict_views(variables, batch["clips"], model=model, views_at_once=views_at_once, dtype=dtype)
     video_logits = average_views(view_logits, model=model)
-    counts = count(view_logits, video_logits, batch["label"], batch["valid"], topk)
-    return lax.psum(counts, axis_name) if axis_name else counts
+    if label.ndim == 1:
+        counts, each = count(view_logits, video_logits, label, valid, topk), {}
+    else:
+        counts = count_multi_label(view_logits, video_logits, label, valid)
+        each = {"scores": video_logits, "labels": label, "valid": valid}
+    if axis_name:
+        counts, each = lax.psum(counts, axis_name), _all_of(each, axis_name)
+    return counts | each
+
+
+def check_labels(labels: Array, model: Classifier, *, one_each: bool = False) -> None:
+    """Refuses several labels for a network whose classes exclude each other, of whatever shape they are.
+
+    Args:
+      labels: of clips or videos.
+      one_each: whether label smoothing or class weights are asked for.
+
+    Raises:
+      InputError: labels [.., class] and a head whose activation is not a sigmoid, or `one_each`.
+    """
+    if labels.ndim == 2 and one_each:
+        raise InputError("`label_smoothing` and `class_weights` are for one label each, and these clips have several")
+    activation = model.heads[0].activation
+    if labels.ndim == 2 and activation != "sigmoid":
+        raise InputError(
+            f"the videos have several labels, and the head's `activation` (={activation!r}) is for one label each; "
+            'build the network with activation="sigmoid"'
+        )
+
+
+def _all_of(arrays, axis_name):
+    """All devices' arrays, joined along the first axis; by a sum, which every mapping knows to be the same on all."""
+    size, place = lax.axis_size(axis_name), lax.axis_index(axis_name)
+
+    def join(x):
+        filled = jnp.zeros((size, *x.shape), x.dtype).at[place].set(x)
+        return lax.psum(filled, axis_name).reshape(-1, *x.shape[1:]).astype(x.dtype)  # a sum of bool is int
+
+    return jax.tree.map(join, arrays)
 
 
 def _varying_as(like, tree):

@@ -138,7 +138,8 @@ def load_run(run: Path, checkpoint: str = "last") -> TrainedNetwork:
 
     Args:
       run: the folder.
-      checkpoint: "last", or "best": the one with the highest video-level accuracy of the tests during training.
+      checkpoint: "last", or "best": the one with the highest video-level accuracy, of several labels the highest mean
+        average precision, of the tests during training.
 
     Raises:
       InputError: no run there, one without such a checkpoint, class names that are not the head's, weights that are not

@@ -26,6 +26,11 @@ class TrainedNetwork(NamedTuple):
     class_names: tuple[str, ...]
     clip: ClipSpec
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether a video may be of several classes or none: the head gives each class a probability of its own."""
+        return self.model.heads[0].activation == "sigmoid"
+
 
 def to_facts(network: TrainedNetwork) -> dict[str, Any]:
     """What files tell of a network besides its variables, as JSON can carry it; `from_facts` reads it.

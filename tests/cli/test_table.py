@@ -14,9 +14,9 @@ PREDICTIONS = [
 ]
 
 
-def printed(kind, predictions=PREDICTIONS, top=2, columns=0):
+def printed(kind, predictions=PREDICTIONS, top=2, columns=0, threshold=0.0):
     videos = [each.video for each in predictions]
-    return list(lines(iter(predictions), kind, CLASSES, top=top, videos=videos, columns=columns))
+    return list(lines(iter(predictions), kind, CLASSES, top=top, threshold=threshold, videos=videos, columns=columns))
 
 
 def test_json_lines():
@@ -61,3 +61,24 @@ def test_stretches_tell_when_they_are():
 def test_what_is_no_number_is_never_printed_as_json():
     with pytest.raises(ValueError, match="not JSON compliant"):
         printed("json", [PREDICTIONS[0]._replace(probabilities=np.full(3, np.nan, np.float32))])
+
+
+def test_with_a_threshold_all_that_reach_it_are_given():
+    quiet = PREDICTIONS[0]._replace(video="b.avi", probabilities=np.array([0.1, 0.2, 0.3], np.float32))
+    predictions = [PREDICTIONS[0], quiet, PREDICTIONS[1]]
+    assert printed("table", predictions, top=0, threshold=0.25) == [
+        "video          classes of 25% or more",
+        "a.avi          50.0% run   25.0% ride, slowly   25.0% swim",
+        "b.avi          30.0% swim",
+        "long name.avi  not a video",
+    ]
+    assert printed("table", predictions, top=1, threshold=0.4)[1:3] == [
+        "a.avi          50.0% run",
+        "b.avi          none (likeliest: 30.0% swim)",
+    ]
+    found = [json.loads(line) for line in printed("json", predictions, top=0, threshold=0.4)]
+    assert found[0]["top"] == [{"class": "run", "probability": 0.5}] and found[1]["top"] == []
+    titles, first, second, third = csv.reader(printed("csv", predictions, top=0, threshold=0.25))
+    assert titles == ["video", "frames", "classes", "probabilities", "error"]
+    assert first == ["a.avi", "9", "run;ride, slowly;swim", "0.500000;0.250000;0.250000", ""]
+    assert second[2:] == ["swim", "0.300000", ""] and third[2:] == ["", "", "not a video"]

@@ -74,7 +74,9 @@ def replaced(videos, *bad, error="not a video"):
             raise ValueError(error)
         return row, float(rng.random())
 
-    return read_or_replace(videos, np.arange(4), 0, [7, 1], read)
+    found, shown, reason = read_or_replace(videos, np.arange(4), 0, [7, 1], read)
+    assert shown == found[0]
+    return found, reason
 
 
 def test_another_video_of_the_class_takes_the_place_of_one_that_fails(videos):

@@ -4,9 +4,11 @@ import csv
 import io
 import shutil
 
+import numpy as np
 import pytest
 from tiny import get_config
 
+from r3d_jax.report.collect import Tested
 from r3d_jax.report.report import report
 
 
@@ -43,3 +45,11 @@ def reported(tiny_run, tiny_config, shared, once):
 def predictions():
     """A function of a run's folder: the lines of its `predictions.csv` as dictionaries."""
     return lambda run: list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+
+
+@pytest.fixture
+def tested():
+    """Four test videos of three classes, of several or none; nothing is of the last class."""
+    labels = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], np.uint8)
+    logits = np.array([[2.0, -1.0, 1.0], [-1.0, 3.0, -2.0], [-3.0, -3.0, -3.0], [0.5, 1.0, -1.0]], np.float32)
+    return Tested(np.arange(4), labels, logits[:, None], logits, 1 / (1 + np.exp(-logits)), {})

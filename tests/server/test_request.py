@@ -4,17 +4,19 @@ from r3d_jax.server.request import Refused, check_kind, check_sender, check_toke
 
 
 def test_what_is_not_said_is_five_classes_alone():
-    assert wanted({}, classes=101) == (5, False, False)
-    assert wanted({"top": "7", "timeline": "1", "cam": "0"}, classes=101) == (7, True, False)
-    assert wanted({"cam": "1"}, classes=3) == (3, False, True)
+    assert wanted({}, classes=101) == (5, False, False, 0)
+    assert wanted({"top": "7", "timeline": "1", "cam": "0"}, classes=101) == (7, True, False, 0)
+    assert wanted({"cam": "1"}, classes=3) == (3, False, True, 0)
 
 
 @pytest.mark.parametrize(
     "query, message",
     [
-        ({"best": "1", "all": "1"}, "no parameter all, best; there are top, timeline, cam"),
+        ({"best": "1", "all": "1"}, "no parameter all, best; there are top, timeline, cam, threshold"),
         ({"top": "0"}, r"`top` .=0. must be a number from 1"),
         ({"top": "\N{SUPERSCRIPT TWO}"}, "must be a number from 1"),
+        ({"threshold": "1.5"}, r"`threshold` .=1.5. must be a probability from 0 to 1, such as 0.5"),
+        ({"threshold": "nan"}, "must be a probability"),
         ({"timeline": "yes"}, "`timeline` and `cam` must be 0 or 1"),
     ],
 )
@@ -74,3 +76,11 @@ def test_a_form_is_refused_with_the_remedy():
     with pytest.raises(Refused, match="curl --data-binary @FILE") as refused:
         check_kind("multipart/form-data")
     assert refused.value.status == 415
+
+
+def test_a_threshold_gives_all_classes_that_reach_it():
+    assert wanted({}, classes=101, threshold=0.5) == (101, False, False, 0.5)
+    assert wanted({"top": "3"}, classes=101, threshold=0.5) == (3, False, False, 0)
+    assert wanted({"threshold": "0.25"}, classes=101) == (101, False, False, 0.25)
+    assert wanted({"threshold": "0.25", "top": "3"}, classes=101, threshold=0.5) == (3, False, False, 0.25)
+    assert wanted({"threshold": "0"}, classes=101, threshold=0.5) == (5, False, False, 0)

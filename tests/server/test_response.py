@@ -4,7 +4,7 @@ from videos import encode, frames_of
 
 from r3d_jax.server.question import ask
 from r3d_jax.server.request import Refused
-from r3d_jax.server.response import respond, strip
+from r3d_jax.server.response import likeliest, respond, strip
 
 
 @pytest.fixture
@@ -45,3 +45,18 @@ def test_outputs_that_are_not_finite_are_no_response(network, video, rng, wrong)
         with pytest.raises(Refused, match="outputs are not finite") as refused:
             call()
         assert refused.value.status == 500
+
+
+def test_of_several_labels_the_classes_that_reach_a_threshold_are_given(network, video):
+    model = network.model.clone(heads=(network.model.heads[0].clone(activation="sigmoid"),))
+    several = network._replace(model=model)
+    question = ask(video, network.clip, timeline=True)
+    logits = np.full((11, 3), -2, np.float32)
+    logits[:3, :2], logits[5, 2] = [1, 3], 2
+    response = respond(several, question, logits, 3, 0.5)
+    expected = {"run": 1 / (1 + np.exp(-3)), "ride": 1 / (1 + np.exp(-1))}  # which do not add up to one
+    assert {each["class"]: each["probability"] for each in response["top"]} == pytest.approx(expected, abs=1e-6)
+    assert response["threshold"] == 0.5 and [each["class"] for each in response["timeline"]["classes"]] == ["swim"]
+    nothing = respond(several, question, logits, 3, 0.99)
+    assert nothing["top"] == [] and [each["class"] for each in nothing["timeline"]["classes"]] == ["swim"]
+    assert likeliest(several, question, logits) == 1

@@ -86,7 +86,7 @@ def test_the_course_over_time_and_the_map_come_when_asked_for(server, folder):
     [
         (b"", "/predict", {}, 400, "no video: send the bytes of its file"),
         (b"x", "/predict?top=none", {}, 400, r"`top` .=none. must be a number from 1"),
-        (b"x", "/predict?best=1", {}, 400, "no parameter best; there are top, timeline, cam"),
+        (b"x", "/predict?best=1", {}, 400, "no parameter best; there are top, timeline, cam, threshold"),
         (b"x", "/predict?cam=yes", {}, 400, "`timeline` and `cam` must be 0 or 1"),
         (b"no video", "/predict", {}, 422, "this video cannot be used: not a video"),
         (b"ffconcat version 1.0\nfile README.md\n", "/predict", {}, 422, "cannot be used"),

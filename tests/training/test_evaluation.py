@@ -1,12 +1,16 @@
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
+import r3d_jax
 from r3d_jax.data.batches import eval_batches
+from r3d_jax.data.multi_label import multi_hot
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build, init_variables
-from r3d_jax.training.evaluation import describe, evaluate
+from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.video.clips import ClipSpec
 
 SMALL = {"blocks": (1,), "temporal_kernels": ((3,),), "temporal_conv_1x1": (False,), "pool": (1, 1, 1)}
@@ -79,3 +83,44 @@ def test_the_mean_over_the_classes_stands_beside_the_mean_over_the_videos(videos
 
 def test_it_gives_up_when_asked(videos, variables):
     assert evaluate(MODEL, variables, eval_batches(videos, np.arange(4), CLIP), stop=lambda: True) is None
+
+
+MULTI_LABEL = build("r3d_18", 3, **SMALL, activation="sigmoid")
+LABELS = [(0, 1), (), (1,), (0,), (1,)]  # none is of the last class
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Five videos of two frame sizes, of several labels or none."""
+    files = [encode(frames_of(count, *size)) for count, size in zip((8, 5, 9, 3, 7), [(32, 48), (32, 64)] * 3)]
+    videos = video_set(files, [0] * 5)
+    return videos._replace(index=videos.index | {"label": multi_hot(LABELS, 3)})
+
+
+def test_mean_average_precision_takes_every_video_once_on_any_number_of_devices(several, variables, devices):
+    batches = eval_batches(several, np.arange(5), CLIP)
+    found = {int(batch["row"][0]): batch for batch in batches}
+    predict = jax.jit(partial(r3d_jax.predict_fn, model=MULTI_LABEL))
+    logits = np.concatenate([predict(variables, found[row]["clips"]) for row in range(5)]).astype(np.float64)
+    precisions = []
+    for label in (0, 1):
+        scores, positive = logits[:, label], np.array([label in its for its in LABELS])
+        above = [scores >= score for score in scores[positive]]  # no two scores are equal
+        precisions.append(np.mean([(positive & each).sum() / each.sum() for each in above]))
+    y = multi_hot(LABELS, 3)
+    loss = np.where(y, np.log1p(np.exp(-logits)), np.log1p(np.exp(logits))).mean()
+    expected = {"videos": 5, "clips": 10, "loss": pytest.approx(loss, rel=1e-5), "map": np.mean(precisions)}
+    expected |= {"missing": 0, "untested_classes": 1}
+    for size, count in ((1, 1), (1, 2), (3, 2)):  # of which the last two are filled up with videos that do not count
+        batches = eval_batches(several, np.arange(5), CLIP, batch_size=size)
+        assert evaluate(MULTI_LABEL, variables, batches, devices=devices[:count]) == expected
+    assert best_by(expected) == "map" and 0.3 < expected["map"] < 1
+    told = describe(evaluate(MULTI_LABEL, variables, batches), 5)
+    assert told == (f"video-level mAP {expected['map']:.2%} of 5 videos (no video of 1 classes); loss {loss:.4f}")
+
+
+def test_several_labels_need_a_sigmoid_and_a_label(several, variables):
+    with pytest.raises(InputError, match=r"several labels, and the head's `activation` .='softmax'. is for one label"):
+        evaluate(MODEL, variables, eval_batches(several, np.arange(5), CLIP))
+    with pytest.raises(InputError, match="none of the test videos has a label"):
+        evaluate(MULTI_LABEL, variables, eval_batches(several, np.array([1]), CLIP))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from r3d_jax.training.losses import balanced_weights, clip_weights, cross_entropy
+from r3d_jax.training.losses import balanced_weights, binary_cross_entropy, clip_weights, cross_entropy
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]], np.float32)
 LABEL = np.array([0, 2], np.int32)
@@ -69,3 +69,26 @@ def test_balanced_weights_make_every_class_count_the_same():
     weights = balanced_weights(labels, 4)
     assert weights == pytest.approx((8 / (2 * 6), 0, 8 / (2 * 2), 0))
     assert np.mean([weights[y] for y in labels]) == pytest.approx(1)
+
+
+def by_the_formula(label):
+    """PyTorch's BCEWithLogitsLoss of each clip, before its mean over the clips."""
+    sigmoid = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
+    return -(label * np.log(sigmoid) + (1 - label) * np.log(1 - sigmoid)).mean(1)
+
+
+MULTI_HOT = np.array([[1, 0, 1], [0, 0, 0]], np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_several_labels_have_the_binary_cross_entropy_of_each_class(dtype):
+    found = binary_cross_entropy(LOGITS, {"label": MULTI_HOT.astype(dtype)})
+    np.testing.assert_allclose(found, by_the_formula(MULTI_HOT), rtol=1e-6)
+    assert found[1] == pytest.approx(np.log1p(np.exp(0.5)), rel=1e-6)  # of no class
+
+
+def test_mixed_clips_of_several_labels_have_the_loss_of_the_blend():
+    other, weight = np.array([[0, 1, 1], [1, 0, 0]], np.uint8), np.array([0.25, 0.6], np.float32)
+    found = binary_cross_entropy(LOGITS, {"label": MULTI_HOT, "other": other, "weight": weight})
+    blend = weight[:, None] * MULTI_HOT + (1 - weight[:, None]) * other
+    np.testing.assert_allclose(found, by_the_formula(blend), rtol=1e-6)

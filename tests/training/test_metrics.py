@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seeded import case_of
 
-from r3d_jax.training.metrics import count, hits, summarise
+from r3d_jax.training.metrics import count, count_multi_label, hits, summarise
 
 METERS = case_of("protocol")["meters"]
 
@@ -60,3 +60,19 @@ def test_each_class_with_videos_counts_the_same_in_the_mean_class_accuracy(rng):
     counts = jax.device_get(count(logits, logits.mean(1), jnp.array(labels), jnp.arange(7) < 6))
     assert counts["class_videos"].tolist() == [4, 0, 2, 0] and counts["class_hits"].tolist() == [3, 0, 1, 0]
     assert summarise(counts, 4)["mean_class_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
+def test_of_several_labels_one_among_the_largest_logits_is_a_hit():
+    logits, labels = jnp.array([[3.0, 2.0, 1.0]] * 3), jnp.array([[0, 0, 1], [1, 0, 1], [0, 0, 0]], jnp.uint8)
+    assert hits(logits, labels, 1).tolist() == [False, True, False]
+    assert hits(logits, labels, 3).tolist() == [True, True, False]
+
+
+def test_sums_of_several_labels_leave_out_what_is_not_valid(rng):
+    logits, labels = rng.normal(size=(3, 2, 4)).astype(np.float32), (rng.random((3, 4)) < 0.5).astype(np.uint8)
+    arrays = map(jnp.asarray, (logits, logits.mean(1), labels, np.array([True, False, True])))
+    found = count_multi_label(*arrays)
+    chosen, its = logits.mean(1)[[0, 2]], labels[[0, 2]]
+    losses = np.where(its, np.log1p(np.exp(-chosen)), np.log1p(np.exp(chosen))).mean(1)
+    assert (int(found["videos"]), int(found["clips"])) == (2, 4)
+    assert float(found["loss"]) == pytest.approx(losses.sum(), rel=1e-5)

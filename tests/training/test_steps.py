@@ -8,6 +8,7 @@ import pytest
 from seeded import case, clips, model, weights
 from trunks import ONE, SOON, TINY, draw_variables
 
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.training import steps
@@ -342,3 +343,58 @@ def test_an_average_is_torchvisions_of_weights_and_statistics(start, batches, de
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, averaging.params, state.params)))
     close(jax.device_get(averaging.averaged), expected, 1e-5)
     assert max(jax.tree.leaves(jax.tree.map(lambda a, x: float(np.abs(a - x).max()), expected, here))) > 1e-3
+
+
+def test_a_step_on_several_labels_is_the_gradient_of_the_binary_cross_entropy(batches, devices, start):
+    """With plain SGD the change of the head's bias is its gradient: the mean of sigmoid - label over the classes."""
+    model = build("r3d_18", 5, **ONE, activation="sigmoid")
+    labels = (np.arange(40).reshape(8, 5) % 3 == 0).astype(np.uint8)
+    batch = batches[0] | {"label": labels}
+    logits, _ = model.apply(
+        start.variables,
+        steps.normalise(batch["clip"], model=model),
+        train=True,
+        mutable=["batch_stats"],
+        rngs={"dropout": jax.random.key(0)},
+    )
+    after, metrics = run(start, [batch], devices, model=model)
+    slope = (1 / (1 + np.exp(-np.float64(logits))) - labels) / (8 * 5)
+    before, now = start.params["heads_0"]["bias"], np.asarray(after.params["heads_0"]["bias"])
+    close(now - before, -0.1 * slope.sum(0), 3e-3)
+    best = np.asarray(logits).argmax(1)
+    assert float(metrics[0]["accuracy"]) == pytest.approx(labels[np.arange(8), best].mean())
+
+
+def test_several_labels_are_refused_where_classes_exclude_each_other(batches, start):
+    batch = batches[0] | {"label": np.ones((8, 5), np.uint8)}
+    with pytest.raises(InputError, match='build the network with activation="sigmoid"'):
+        jax.eval_shape(partial(train_step, model=MODEL, tx=TX), start, batch)
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"class_weights": (1.0,) * 5}])
+def test_several_labels_are_refused_where_a_clip_is_to_have_one(batches, start, options):
+    labels = np.zeros((8, 5), np.uint8)
+    several = build("r3d_18", 5, activation="sigmoid", **ONE)
+    with pytest.raises(InputError, match="`label_smoothing` and `class_weights` are for one label each, and these"):
+        jax.eval_shape(partial(train_step, model=several, tx=TX, **options), start, batches[0] | {"label": labels})
+
+
+def test_scores_of_all_devices_come_together_however_they_are_mapped(batches, devices, start):
+    model = build("r3d_18", 5, **ONE, activation="sigmoid")
+    labels = (np.arange(20).reshape(4, 5) % 3 == 0).astype(np.uint8)
+    batch = {"clips": batches[0]["clip"].reshape(4, 2, 4, 32, 32, 3), "label": labels}
+    batch |= {"valid": np.array([True, True, False, True])}
+    expected = jax.jit(partial(eval_step, model=model))(start.variables, batch)
+    mesh, spec = jax.sharding.Mesh(devices, ("batch",)), jax.sharding.PartitionSpec
+    mapped = jax.shard_map(
+        partial(eval_step, model=model, axis_name="batch"),
+        mesh=mesh,
+        in_specs=(spec(), spec("batch")),
+        out_specs=spec(),
+    )
+    found = jax.jit(mapped)(start.variables, batch)
+    assert found.keys() == expected.keys() == {"videos", "clips", "loss", "scores", "labels", "valid"}
+    np.testing.assert_array_equal(found["labels"], labels)
+    numbers = [{name: each[name] for name in ("videos", "clips", "loss", "scores")} for each in (found, expected)]
+    close(*jax.device_get(numbers), 1e-5)
+    assert found["valid"].tolist() == [True, True, False, True]

@@ -30,6 +30,14 @@ def test_everything_comes_back_but_the_variables():
     assert from_facts(PATH, facts(crops=1, test_crop=18), lambda _: {}).clip == middle
 
 
+def test_it_is_told_whether_videos_have_several_labels():
+    model = build("r3d_18", 2, activation="sigmoid", **TINY)
+    content = json.loads(json.dumps(to_facts(NETWORK._replace(model=model))))
+    assert from_facts(PATH, content, lambda _: {}).multi_label and not NETWORK.multi_label
+    del content["network"]["heads"][0]["activation"]  # as before there was any
+    assert not from_facts(PATH, content, lambda _: {}).multi_label
+
+
 def test_facts_are_an_earlier_versions_and_three_more():
     assert list(facts()) == [
         *("network", "class_names", "clip_shape", "stride", "test_size", "frame_rate", "views", "crops"),
