@@ -73,3 +73,24 @@ def first_state(variables: dict, tx: optax.GradientTransformation, *, ema: bool 
 def abstract_state(model: Classifier, tx: optax.GradientTransformation, *, ema: bool = False) -> TrainState:
     """The shapes and types of a state's arrays, without computing any."""
     return jax.eval_shape(partial(first_state, tx=tx, ema=ema), abstract_variables(model))
+
+
+def apply_gradients(
+    state: TrainState, gradients: dict, batch_stats: dict, *, tx: optax.GradientTransformation, ema_decay: float = 0.0
+) -> TrainState:
+    """The state after a step of the optimiser, with its average if one is kept.
+
+    Args:
+      gradients: of the mean loss, for `state.params`.
+      batch_stats: the running statistics after the step.
+      ema_decay: as `train_step` takes it.
+    """
+    updates, opt_state = tx.update(gradients, state.opt_state, state.params)
+    params, averaged = optax.apply_updates(state.params, updates), None
+    if state.averaged is not None:
+        first, now = state.step == 0, {"params": params, "batch_stats": batch_stats}
+        # Written so that what stays the same is averaged to itself.
+        averaged = jax.tree.map(
+            lambda old, new: jnp.where(first, new, old + (1 - ema_decay) * (new - old)), state.averaged, now
+        )
+    return TrainState(state.step + 1, params, batch_stats, opt_state, averaged)

@@ -13,7 +13,7 @@ from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.predict import average_views, normalise, predict_views
 from r3d_jax.training.losses import binary_cross_entropy, clip_weights, cross_entropy
 from r3d_jax.training.metrics import TOP, count, count_multi_label, hits
-from r3d_jax.training.state import TrainState
+from r3d_jax.training.state import TrainState, apply_gradients
 
 
 def train_step(
@@ -75,7 +75,7 @@ def train_step(
     network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
     keys = _dropout_keys(seed, state.step, axis_name, gradient_accumulation)
     gradients, batch_stats, metrics = _gradients(state, clips, keys, over=axis_name, **network)
-    return _updated(state, gradients, batch_stats, tx, ema_decay), metrics
+    return apply_gradients(state, gradients, batch_stats, tx=tx, ema_decay=ema_decay), metrics
 
 
 def _clips_of(batch, model, *, one_each):
@@ -88,19 +88,6 @@ def _dropout_keys(seed, step, axis_name, count):
     """One key for each part of this device's clips."""
     device = lax.axis_index(axis_name) if axis_name else 0
     return jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), device), count)
-
-
-def _updated(state, gradients, batch_stats, tx, ema_decay):
-    """The state after a step, with its average if one is kept."""
-    updates, opt_state = tx.update(gradients, state.opt_state, state.params)
-    params, averaged = optax.apply_updates(state.params, updates), None
-    if state.averaged is not None:
-        first, now = state.step == 0, {"params": params, "batch_stats": batch_stats}
-        # Written so that what stays the same is averaged to itself.
-        averaged = jax.tree.map(
-            lambda old, new: jnp.where(first, new, old + (1 - ema_decay) * (new - old)), state.averaged, now
-        )
-    return TrainState(state.step + 1, params, batch_stats, opt_state, averaged)
 
 
 def _mean_weight(clips, class_weights, axis_name):

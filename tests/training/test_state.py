@@ -6,7 +6,7 @@ from trunks import TINY, draw_variables
 
 from r3d_jax.models.classifier import build
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.state import TrainState, abstract_state, first_state, init_state
+from r3d_jax.training.state import TrainState, abstract_state, apply_gradients, first_state, init_state
 from r3d_jax.video.clips import ClipSpec
 
 OWN = {"params": {"kernel": np.float32([1.0])}, "batch_stats": {"mean": np.float32([2.0])}}
@@ -29,6 +29,16 @@ def test_an_average_begins_as_a_copy():
     assert jax.tree.map(np.array_equal, state.averaged, OWN) == jax.tree.map(lambda _: True, OWN)
     state = jax.device_put(STATE).averaging()
     assert state.averaged["params"]["kernel"] is not state.params["kernel"]
+
+
+def test_a_step_of_the_optimiser_moves_the_average_after_the_weights():
+    state = first_state(OWN, optax.sgd(0.5), ema=True)
+    gradients = {"kernel": np.float32([1.0])}
+    for params, averaged in ((0.5, 0.5), (0.0, 0.375), (-0.5, 0.15625)):  # a = 0.75 a + 0.25 x, from the first on
+        state = apply_gradients(state, gradients, {"mean": np.float32([2.0])}, tx=optax.sgd(0.5), ema_decay=0.75)
+        assert state.params["kernel"] == params and state.averaged["params"]["kernel"] == averaged
+        assert state.averaged["batch_stats"]["mean"] == 2.0
+    assert int(state.step) == 3
 
 
 @pytest.mark.slow
