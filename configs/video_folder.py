@@ -1,10 +1,9 @@
 """python main.py --config configs/video_folder.py --config.data.source=PATH
 
-R3D-18 on videos of your own. PATH: a folder with a folder for each class, or with `train` and `test` and such folders
-in them, or a .csv or .tsv of path and label. Without train and test, a fifth of each class is held out:
-data.test_share, and data.group for videos that were cut from one recording; data.multi_label where a table gives a
-video several labels. Where there are few videos, fine-tune a
-trained network: configs/finetune.py. A training clip costs 0.12 TFLOP.
+R3D-18 on videos of your own. PATH: a folder with a folder for each class, or with `train` and `test` (or `val`) and
+such folders in them, or a .csv or .tsv of path, label and, if it likes, split. Without a split, about a fifth of each
+class is held out (data.test_share); names that look like cuts of one recording stay together, or as data.group says.
+Where there are few videos, fine-tune a trained network: configs/finetune.py. A training clip costs 0.12 TFLOP.
 """
 
 from r3d_jax.config import ClipSpec, Config, DataConfig, EvalConfig, ModelConfig, OptimConfig, TrainConfig

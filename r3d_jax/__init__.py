@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["data", "inference", "models", "training", "video", "weights"],
     submod_attrs={
         "errors": ["InputError"],
+        "inference.features": ["VideoFeatures", "video_features"],
         "inference.predict": ["Prediction", "predict"],
         "models.cam": ["grad_cam"],
         "models.classifier": ["Classifier", "build", "init_variables"],

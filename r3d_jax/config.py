@@ -19,15 +19,18 @@ class DataConfig:
     name: str = setting("ucf101", "the data set", choices=DATA_SETS)
     source: str = setting("", "folder of the videos or their archives; empty: download (the demo draws its own)")
     splits: str = setting("", "folder of split files or annotations, relative to `source` or not; empty: in `source`")
-    test_share: float = setting(0.2, "video_folder: of each class, held out where the source has no split of its own")
+    test_share: float = setting(0.2, "video_folder: about what part of each class is held out where the source has no "
+                                     "split of its own")  # fmt: skip
     group: str = setting("", 'video_folder: regular expression; videos in whose "class/file" it finds one text stay '
-                             "on one side of the split")  # fmt: skip
+                             "on one side of the split; empty: those do whose names look like cuts of one "
+                             "recording")  # fmt: skip
     multi_label: bool = setting(False, "video_folder: a table may give a video several labels, between ; or | in one "
                                        "cell or in rows of their own, or none")  # fmt: skip
     split_seed: int = setting(0, "video_folder: of the draw of what is held out", low=0)
     data_dir: str = setting("data", "folder that prepared data sets are kept in")
     fold: int = setting(1, "which of the data set's official splits")
-    max_broken: float = setting(0.01, "part of the videos that may fail to decode, in preparing and in training", low=0)
+    max_broken: float = setting(0.01, "part of the videos that may fail to decode, in preparing and in training; above "
+                                      "0 at least three videos", low=0)  # fmt: skip
     reencode: int = setting(0, "short edge that videos are re-encoded at when they are prepared; 0: kept as is", low=0)
     key_every: int = setting(12, "frames from one key frame to the next in a re-encoded video", low=1)
     renew: bool = setting(False, "prepare again what has changed since its preparation; without it, it is refused")
@@ -81,6 +84,8 @@ class FinetuneConfig:
 
     source: str = setting("", "a run's folder, a converted or exported file, or the name of a published network")
     checkpoint: str = setting("last", "of a run", choices=("last", "best"))
+    probe: bool = setting(False, "train the head alone, by logistic regression on features that the trunk gives once "
+                                 "of the clips of `train.epochs` passes; `optim` is not used")  # fmt: skip
     freeze_trunk: bool = setting(False, "keep the trunk's parameters and batch statistics")
     freeze_until: str = setting("", "keep those up to a stage or a block, such as stem, stage2 or a block's name")
     trunk_factor: float = setting(1.0, "of the learning rate, for the trunk", low=0)

@@ -57,6 +57,23 @@ RULES = (
     (lambda c: c.train.label_smoothing < 1,
      "`train.label_smoothing` (={c.train.label_smoothing}) must be at least 0 and below 1"),
     (lambda c: c.train.ema_decay < 1, "`train.ema_decay` (={c.train.ema_decay}) must be at least 0 and below 1"),
+    (lambda c: not c.finetune.probe or c.finetune.source,
+     "`finetune.probe` (=True) would read features of a random trunk; set `finetune.source`"),
+    (lambda c: not c.finetune.probe or not any(c.model.pool),
+     "`finetune.probe` (=True) trains on features of whole clips, and `model.pool` (={c.model.pool}) pools parts of "
+     "them; set it to (0, 0, 0)"),
+    (lambda c: not c.finetune.probe or not (c.augment.mixup or c.augment.cutmix),
+     "`finetune.probe` (=True) trains on clips of one class, and `augment.mixup` and `augment.cutmix` mix them; set "
+     "both to 0"),
+    (lambda c: not c.finetune.probe or not c.data.multi_label,
+     "`finetune.probe` (=True) trains on videos of one class each, and `data.multi_label` is set; train with "
+     "`finetune.freeze_trunk` instead"),
+    (lambda c: not c.finetune.probe or c.processes == 1,
+     "`finetune.probe` (=True) trains in one process, and here are {c.processes}; start it alone"),
+    (lambda c: not c.finetune.probe or not (c.train.ema_decay or c.train.precise_bn_batches or c.train.label_smoothing
+                                            or c.train.class_weights != "none"),
+     "`finetune.probe` (=True) fits the head at once, without steps, and goes with none of `train.ema_decay`, "
+     "`train.precise_bn_batches`, `train.label_smoothing` and `train.class_weights`"),
     (lambda c: not c.finetune.freeze_trunk or c.finetune.source,
      "`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`"),
     (lambda c: not c.finetune.freeze_until or c.finetune.source,

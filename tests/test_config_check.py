@@ -65,6 +65,7 @@ def test_the_defaults_are_sound():
         ("model.planes", -1, "`model.planes` (=-1) must be at least 0"),
         ("finetune.trunk_factor", -0.5, "`finetune.trunk_factor` (=-0.5) must be at least 0"),
         ("finetune.freeze_trunk", True, "would keep a random trunk; set `finetune.source`"),
+        ("finetune.probe", True, "(=True) would read features of a random trunk; set `finetune.source`"),
         ("finetune.freeze_until", "stem", "(=stem) would keep random blocks; set `finetune.source`"),
         ("optim.layer_decay", -0.5, "`optim.layer_decay` (=-0.5) must be at least 0"),
         ("optim.layer_decay", 1.5, "`optim.layer_decay` (=1.5) must be at most 1"),
@@ -112,6 +113,34 @@ def test_what_is_for_one_label_each_is_refused_for_several(name, value):
     setattr(config.train, name, value)
     with pytest.raises(InputError, match=r"`data.multi_label` .=True. goes with none of `train.label_smoothing`, "):
         check(config, 1)
+
+
+@pytest.mark.parametrize(
+    "name, value, processes, message",
+    [
+        ("model.pool", (1, 7, 7), 1, r"`model.pool` .=.1, 7, 7.. pools parts of them; set it to .0, 0, 0."),
+        ("augment.cutmix", 0.5, 1, r"trains on clips of one class, and `augment.mixup` and `augment.cutmix` mix them"),
+        (
+            "data.multi_label",
+            True,
+            1,
+            r"videos of one class each, and `data.multi_label` is set; train with `finetune.f",
+        ),
+        ("train.ema_decay", 0.9, 1, "fits the head at once, without steps, and goes with none of `train.ema_decay`"),
+        ("train.precise_bn_batches", 2, 1, "goes with none of"),
+        ("train.label_smoothing", 0.1, 1, "goes with none of"),
+        ("train.class_weights", "balanced", 1, "goes with none of"),
+        ("train.seed", 1, 2, r"trains in one process, and here are 2; start it alone"),
+    ],
+)
+def test_a_probe_takes_whole_clips_of_one_class_in_one_process(name, value, processes, message):
+    config = changed("finetune.probe", True)
+    config.finetune.source, config.model.pool, config.data.name = "runs/mine", (0, 0, 0), "video_folder"
+    check(config, 1)
+    section, field = name.split(".")
+    setattr(getattr(config, section), field, value)
+    with pytest.raises(InputError, match=f"`finetune.probe` .=True. .*{message}"):
+        check(config, 1, processes=processes)
 
 
 def test_nesterov_needs_a_momentum():

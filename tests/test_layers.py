@@ -46,6 +46,7 @@ OWNERS = {  # of outside libraries that few files touch
     "orbax": {"weights/checkpoint.py"},
     "safetensors": {"weights/converted.py"},
     "huggingface_hub": {"weights/hub.py"},
+    "pyarrow": {"inference/features_formats.py"},
     "aiohttp": {"server/server.py", "server/log.py"},
     "prometheus_client": {"server/metrics.py"},
     "argparse": {f"cli/{name}.py" for name in ("flags", "main", "train")},

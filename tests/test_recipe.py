@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from r3d_jax.config import AugmentConfig, OptimConfig, TrainConfig
-from r3d_jax.training import loop
+from r3d_jax.training import from_config, loop
 from r3d_jax.training.devices import split_over
 from r3d_jax.training.logs import Progress
 from r3d_jax.training.loop import run
@@ -110,15 +110,16 @@ def test_all_of_it_in_one_run_is_the_same_bit_for_bit_when_it_is_broken_off(conf
     assert not jax.tree.all(jax.tree.map(np.array_equal, last["batch_stats"], state.averaged["batch_stats"]))
 
 
-def test_two_devices_are_one(config, devices, tmp_path):
+def test_two_devices_are_one(config, devices, tmp_path, monkeypatch):
     """Two devices with one part each, and one device with the same clips in two parts, over three steps."""
     config.optim.learning_rates, config.optim.warmup_epochs = (0.05, 0.01), 0.0
     config.optim.epsilon, config.model.dropout = 0.1, 0.0  # small gradients make small steps, and no chaos
+    monkeypatch.setattr(from_config, "class_weights", lambda *_: tuple(range(1, 9)))
     config.augment.repeats = 1  # so that the devices have other labels
     ends = []
     for count in (1, 2):
         config.train.gradient_accumulation, config.train.sync_batch_norm = 2 // count, False
-        task = prepare(config, tmp_path / str(count), devices[:count])._replace(class_weights=tuple(range(1, 9)))
+        task = prepare(config, tmp_path / str(count), devices[:count])
         state = start = loop._initial_state(task, None)
         start, compiled = jax.device_get(start), None
         for k in range(3):

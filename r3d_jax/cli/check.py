@@ -1,8 +1,11 @@
-"""`r3d_jax check`: what is wrong with which of a folder's or a table's videos."""
+"""`r3d_jax check`: what is wrong with which of a folder's or a table's videos, and what training would make of them."""
 
 from r3d_jax.cli.flags import Flags, path
 
-TEXT = "Decodes every video of a folder or a table and tells what is wrong with which; exit status 1 if anything is."
+TEXT = (
+    "Decodes every video of a folder or a table and tells what is wrong with which, how many there are of which class, "
+    "and what would be trained and tested on; exit status 1 if anything is wrong."
+)
 
 
 def add_flags(flags: Flags) -> None:
@@ -23,19 +26,19 @@ def add_flags(flags: Flags) -> None:
 
 
 def call(source, **flags) -> int:
-    """Prints what is wrong with which video; the exit status: 1 if anything is."""
+    """Prints what is wrong with which video and what training would make of all; the exit status: 1 if any is wrong."""
+    from r3d_jax.data.survey import survey
+
     report = _report(source, flags)
-    print("\n".join(report.lines()))
-    return 1 if report.findings else 0
+    facts, faults = survey(source, report.read, frames=flags["frames"], stride=flags["stride"])
+    print("\n".join([*report.lines(), *facts, *faults]))
+    return 1 if report.findings or faults else 0
 
 
 def _report(source, flags):
+    from r3d_jax.data.listing import TABLES, read_table
     from r3d_jax.video.check import check, check_files
 
-    if source.is_dir():
-        return check(source, **flags)
-    from r3d_jax.data.video_folder import TABLES, read_table  # TensorFlow Datasets takes seconds to import
-
-    if source.suffix.lower() not in TABLES:
-        return check(source, **flags)  # says that there is no such folder
-    return check_files([entry.path for entry in read_table(source)], source.parent, **flags)
+    if source.is_dir() or source.suffix.lower() not in TABLES:
+        return check(source, **flags)  # says where there is no such folder
+    return check_files([entry.path for entry in read_table(source).entries], source.parent, **flags)

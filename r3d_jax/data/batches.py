@@ -94,8 +94,8 @@ def train_batches(
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
-      Batches of `clip` uint8 [batch, time, crop, crop, 3] and `label` as `reading.label_of` gives it; also `failed`,
-      the row of a video that could not be read and was replaced by another of its class (-1: none), why, as
+      Batches of `clip` uint8 [batch, time, crop, crop, 3], `label` as `reading.label_of` gives it, and `row` int32
+      [batch]; also `failed`, the row of a video that could not be read and was replaced by another (-1: none), why, as
       `reading.reason_of_row` tells of a row of `reason`, and what `mix` adds.
 
     Raises:
@@ -110,8 +110,8 @@ def train_batches(
     def example(i: int) -> dict[str, Any]:
         row, seeds = stands(i // local, first + i % local)
         pixels, shown, reason = read_or_replace(videos, rows, row, seeds, read)
-        failed = {"failed": row if reason else -1, "reason": pack_reason(reason)}
-        return {"clip": pixels, "label": label_of(videos, shown), **failed}
+        found = {"clip": pixels, "label": label_of(videos, shown), "row": np.int32(row)}
+        return found | {"failed": row if reason else -1, "reason": pack_reason(reason)}
 
     batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
     if mix:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,9 +23,7 @@ from r3d_jax.files import check_free, shortage
 from r3d_jax.parallel import in_order
 from r3d_jax.video.reencode import describe
 
-ORIGIN = "origin.json"  # in a prepared folder: what it was prepared from
 OVERHEAD = 1.05  # of a record and its packet index, over the video's bytes
-MEASURED = 16  # re-encoded videos of which the effect is told
 
 
 class VideoSet(NamedTuple):
@@ -91,8 +89,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           renew: whether what has changed since the preparation is prepared again; if not, it is refused.
         """
         self.max_broken, self.short_edge, self.key_every, self.renew = max_broken, short_edge, key_every, renew
-        self._needed = 0  # bytes, as far as is known yet
-        self._stored: dict[str, Callable] = {}  # by the digest of a file: what an earlier preparation has made of it
+        # Bytes, as far as is known yet; {digest of a file: what was made of it}; {name: what it was for in fold 1}.
+        self._needed, self._stored, self._members = 0, {}, {}
         variant += f"-{short_edge}px-key{key_every}" if short_edge else ""
         with usual_warnings_off():
             super().__init__(
@@ -160,11 +158,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _renew(self):
         """Prepares the data set once more beside the old one, of which it takes what files of the same bytes became."""
         folder = Path(self.data_dir)
-        origin = sources.read_origin(folder / ORIGIN)
+        origin = sources.read_origin(folder / sources.ORIGIN)
         fresh = type(self)(**self._arguments)
         with alone(folder, lambda: fresh._needed):
             records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
             fresh._data_dir = str(folder.with_name(RENEWED))
+            fresh._members = dict(zip(index["name"], index["fold1"]))
             for row, digest in enumerate(origin.videos if origin else ()):
                 fresh._stored[digest] = partial(prepared_of, records, index, row)
             fresh._fill()
@@ -177,7 +176,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             if self.source:
                 print(f"{self.source} is gone; using what was prepared from it in {self.data_dir}", flush=True)
             return ""
-        which = sources.changes(Path(self.data_dir) / ORIGIN, files, Path(self.source or ""))
+        which = sources.changes(Path(self.data_dir) / sources.ORIGIN, files, Path(self.source or ""))
         if not which and self.fingerprint() != self.info.metadata["fingerprint"]:
             which = "a label, a split or a file's size"  # all that is known of the files of an earlier version
         since = f"since {self.data_dir} was prepared from them"
@@ -207,7 +206,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
         index, left_out, effects, short, videos, digests = [], [], [], [], [], {}
         before = {path: path.stat() for path in self.source_files() or () if path.exists()}
-        measured = set(np.linspace(0, len(files) - 1, MEASURED).astype(int).tolist())
+        measured = set(np.linspace(0, len(files) - 1, 16).astype(int).tolist())  # re-encoded ones whose effect is told
 
         def read(i):
             how = {"short_edge": self.short_edge, "key_every": self.key_every, "measured": i in measured}
@@ -222,8 +221,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             effects += [its_effect] if its_effect else []
             if info.num_frames < CUT_SHORT * info.declared_frames:
                 short.append((file.name, f"{info.num_frames} decode of the {info.declared_frames} it declares"))
-            columns = {"name": file.name, "label": file.label, "group": file.group, **info._asdict()}
-            columns |= {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
+            folds = {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
+            columns = {"name": file.name, "label": file.label, "group": file.group, **info._asdict(), **folds}
             # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
             key = len(index) * (2**128 // len(files))
             index.append(columns)
@@ -239,8 +238,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             left_out=left_out,
             fingerprint=self.fingerprint(),
         )
-        sources.write_origin(Path(self.data_dir) / ORIGIN, sources.Origin(sources.stamps_of(before, digests), videos))
-        for folder in Path(self.data_dir).glob("unpacked-*"):
+        here, origin = Path(self.data_dir), sources.Origin(sources.stamps_of(before, digests), videos)
+        sources.write_origin(here / sources.ORIGIN, origin)
+        for folder in here.glob("unpacked-*"):
             shutil.rmtree(folder)
 
     def _log_download_bytes(self):

@@ -21,7 +21,7 @@ def merge_rows(rows: Sequence[Any], path: Path) -> list[Any]:
     that the video is of none of the classes.
 
     Args:
-      rows: of the table, as `video_folder.read_table` gives them.
+      rows: of the table, as `listing.read_table` gives them.
       path: of the table, for messages.
 
     Raises:
@@ -47,7 +47,7 @@ def check_one_label(rows: Sequence[Any], path: Path) -> None:
     """Refuses a table that gives a video two labels where each has one, and says of what else looks like several.
 
     Args:
-      rows: of the table, as `video_folder.read_table` gives them.
+      rows: of the table, as `listing.read_table` gives them.
       path: of the table, for messages; of a folder nothing is said, since class folders cannot mean several labels.
 
     Raises:
@@ -86,7 +86,13 @@ def check_sides(splits: Sequence[str], labels: Sequence[tuple[int, ...]], path: 
         print(f"{none:,} of the {len(labels):,} videos in {path} have no label: they are of none of the classes")
 
 
-def stratify(groups: Sequence[str], labels: Sequence[tuple[int, ...]], share: float, seed: int) -> list[str]:
+def stratify(
+    groups: Sequence[str],
+    labels: Sequence[tuple[Any, ...]],
+    share: float,
+    seed: int,
+    earlier: Sequence[str] = (),
+) -> list[str]:
     """Draws whole groups of videos for testing, about a `share` of those of each class, and at least one of two.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011): the groups of the rarest class that is
@@ -97,6 +103,7 @@ def stratify(groups: Sequence[str], labels: Sequence[tuple[int, ...]], share: fl
       labels: the classes of each video.
       share: from 0 to 1, of the groups that have a class.
       seed: of the order in which groups are looked at.
+      earlier: for each video "train" or "test" as drawn before, which stays, or empty; others of its group follow it.
 
     Returns:
       "train" or "test" for each video.
@@ -119,7 +126,9 @@ def stratify(groups: Sequence[str], labels: Sequence[tuple[int, ...]], share: fl
             for label in classes[name]:
                 lacking[sides[name]][label] -= 1
         waiting = [name for name in waiting if name not in sides]
-    return [sides[group] for group in groups]
+    earlier = earlier or [""] * len(groups)
+    sides |= {group: side for group, side in zip(groups, earlier) if side}
+    return [side or sides[group] for group, side in zip(groups, earlier)]
 
 
 def index_of(columns: dict[str, Sequence], classes: int, multi_label: bool) -> dict[str, np.ndarray]:

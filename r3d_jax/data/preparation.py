@@ -13,6 +13,7 @@ from r3d_jax.video.probe import VideoInfo, probe
 from r3d_jax.video.reencode import Effect, effect, reencode
 
 CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
+FEW = 3  # videos that may always fail, where any may
 
 
 class VideoFile(NamedTuple):
@@ -98,6 +99,11 @@ def report_missing(missing: int, total: int, listing: str, folder: Path) -> None
         print(f"{missing:,} of the {total:,} videos in the {listing} are not in {folder}", flush=True)
 
 
+def most_broken(total: int, max_broken: float) -> float:
+    """How many of `total` videos may fail: the part `max_broken`, from 0 to 1, and at least FEW, but of 0 none."""
+    return max(max_broken * total, FEW) if max_broken else 0
+
+
 def report_short(short: list[tuple[str, str]], total: int) -> None:
     """Prints which of the `total` videos are cut short, if any.
 
@@ -113,18 +119,18 @@ def report_left_out(left_out: list[tuple[str, str]], total: int, max_broken: flo
 
     Args:
       left_out: (name, reason) of each.
-      max_broken: the share, from 0 to 1, that may fail.
+      max_broken: the share, from 0 to 1, that may fail, as `most_broken` counts it.
 
     Raises:
-      InputError: more than `max_broken` of them fail, or all.
+      InputError: more of them fail than may, or all.
     """
     listing = _listing(left_out)
     if len(left_out) == total:
         raise InputError(f"none of the {total} videos can be decoded:{listing}")
-    if len(left_out) > max_broken * total:
+    if len(left_out) > (most := most_broken(total, max_broken)):
         raise InputError(
-            f"{len(left_out)} of {total} videos cannot be decoded, more than the {max_broken:.0%} that `max_broken` "
-            f"allows; repair or remove them, or raise it:{listing}"
+            f"{len(left_out)} of {total} videos cannot be decoded, more than the {int(most):,} that `max_broken` "
+            f"(={max_broken:g}) allows; repair or remove them, or raise it:{listing}"
         )
     if left_out:
         print(f"{len(left_out)} of {total} videos cannot be decoded and are left out:{listing}", flush=True)

@@ -6,8 +6,6 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from r3d_jax.data.builder import VideoSet
-from r3d_jax.data.multi_label import classes_in
-from r3d_jax.data.sources import some
 from r3d_jax.errors import InputError
 from r3d_jax.video.transforms import short_edge_size
 
@@ -31,27 +29,6 @@ def split_rows(videos: VideoSet, fold: int, split: str) -> Int[np.ndarray, "vide
     if not len(rows):
         raise InputError(f"fold {fold} has no {split} video among the {len(videos.records)} prepared; try another")
     return rows
-
-
-def gaps(videos: VideoSet, fold: int) -> list[str]:
-    """A line where classes have no training video in a fold, and one where they have no test video.
-
-    They may never have had any, or none that could be decoded when the data set was prepared.
-
-    Args:
-      fold: the official split, from 1; of one that the data set does not have, or of a split without any video,
-        `split_rows` speaks.
-    """
-    found, members = [], videos.index.get(f"fold{fold}", np.array([]))
-    for split, meaning in (("train", "the network cannot learn them"), ("test", "no accuracy speaks of them")):
-        there = classes_in(videos.index["label"][np.flatnonzero(members == split)])
-        without = [name for label, name in enumerate(videos.class_names) if label not in there]
-        if there and without:
-            found.append(
-                f"{len(without):,} of {len(videos.class_names):,} classes have no {split} video in fold {fold} that "
-                f"can be decoded ({some(without)}): {meaning}"
-            )
-    return found
 
 
 def steps_per_epoch(num_videos: int, batch_size: int) -> int:
@@ -115,6 +92,36 @@ def spread_over_classes(
         turn.append(min(seen.get(label, 0) for label in its))
         seen |= {label: seen.get(label, 0) + 1 for label in its}
     return np.sort(shuffled[np.argsort(turn, kind="stable")][:count])
+
+
+def grouped_folds(
+    groups: Int[np.ndarray, "video"], labels: Int[np.ndarray, "video"], count: int, seed: int
+) -> Int[np.ndarray, "video"]:
+    """Deals whole groups of videos out to folds, so that each fold has about as many videos of every class.
+
+    The largest group comes first; each goes where there is least of its classes so far, and of equals where there is
+    least of all.
+
+    Args:
+      groups: of each video; those of one group stay together.
+      labels: the class of each video.
+      count: of the folds.
+      seed: of the order of groups of one size.
+
+    Returns:
+      The fold of each video, from 0.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    inside = np.zeros((len(names), labels.max() + 1), int)  # videos of each class in each group
+    np.add.at(inside, (place, labels), 1)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.argsort(-inside[shuffled].sum(1), kind="stable")]
+    dealt, fold_of = np.zeros((count, inside.shape[1]), int), np.zeros(len(names), int)
+    for group in order:
+        alike = dealt @ inside[group]
+        fold_of[group] = np.lexsort((dealt.sum(1), alike))[0]
+        dealt[fold_of[group]] += inside[group]
+    return fold_of[place]
 
 
 def grouped_by_size(

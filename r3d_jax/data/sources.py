@@ -13,6 +13,7 @@ from r3d_jax.files import write_text
 from r3d_jax.parallel import in_order
 
 _hash = partial(hashlib.blake2b, digest_size=16)
+ORIGIN = "origin.json"  # in a prepared folder: what it was prepared from
 NAMED = 5  # of many files or classes in a message
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from r3d_jax.compiling import compiler_options
 from r3d_jax.errors import InputError
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.head import ACTIVATIONS
+from r3d_jax.models.head import ACTIVATIONS, Head
 from r3d_jax.models.predict import Videos, average_views, predict_views
 from r3d_jax.weights.trained import TrainedNetwork
 
@@ -32,6 +32,37 @@ def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[
         return predict_views(variables, clips, model=model, **static)
 
     return _batched(forward, network)
+
+
+def make_features(
+    network: TrainedNetwork, block: str = "", **static
+) -> Callable[[Videos], Float[np.ndarray, "video view feature"]]:
+    """A function of clips, RGB pixels: a block's features for every view, the mean over time, height and width.
+
+    It takes any number of videos and runs on all devices, with at most SHAPES programs kept; what lies above the block
+    is not run.
+
+    Args:
+      block: name of the block; empty: the one that the network's first head reads.
+      static: further arguments of `predict_views`, such as `views_at_once` and `dtype`.
+
+    Raises:
+      InputError: the trunk has no such block; names those that it has.
+    """
+    block, blocks = block or block_of(network), network.model.trunk.block_names()
+    if block not in blocks:
+        raise InputError(f"no `block` {block!r} in this network; its blocks: {', '.join(blocks)}")
+    model = network.model.clone(heads=(Head(0, block),))
+
+    def features(variables, clips):
+        return predict_views(variables, clips, model=model, **static)
+
+    return _batched(features, network)
+
+
+def block_of(network: TrainedNetwork) -> str:
+    """Name of the block that the network's first head reads."""
+    return network.model.heads[0].block or network.model.trunk.block_names()[-1]
 
 
 def make_maps(

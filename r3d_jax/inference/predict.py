@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from r3d_jax.inference.by_size import by_size
 from r3d_jax.inference.forward import make_forward, probabilities
-from r3d_jax.parallel import in_order
 from r3d_jax.settings import check_least
-from r3d_jax.video.views import Views, open_video_file, read_views
 from r3d_jax.weights.trained import TrainedNetwork
 
 THRESHOLD = 0.5  # the least probability of the classes that are given, where videos have several labels
@@ -71,42 +69,13 @@ def best(
 
 def _predict(network, videos, clip, batch_size, workers):
     forward = make_forward(network)
-    waiting: dict[tuple, dict[int, Views]] = {}  # of each shape of clips, by the videos' places
-    done: dict[int, Prediction] = {}
-    names, frames, next_place = list(map(str, videos)), {}, 0
-
-    def run(shape):
-        clips = waiting.pop(shape)
-        for place, found in zip(clips, probabilities(forward(np.stack(list(clips.values()))), network)):
-            done[place] = Prediction(names[place], {"frames": frames.pop(place)}, found)
-
-    paths, read = [Path(video).expanduser() for video in videos], partial(_read, clip=clip)
-    opened = in_order(read, paths, label="Predicting", workers=workers, leave=False)
-    for place, (clips, count, reason) in enumerate(opened):
-        if reason:
-            done[place] = Prediction(names[place], {"frames": 0}, None, reason)
-        else:
-            frames[place] = count
-            waiting.setdefault(clips.shape, {})[place] = clips
-            if len(waiting[clips.shape]) == batch_size:
-                run(clips.shape)
-            elif len(frames) > 4 * batch_size:  # of many sizes: those that wait longest
-                run(next(iter(waiting)))
-        while next_place in done:
-            yield done.pop(next_place)
-            next_place += 1
-    while waiting:
-        run(next(iter(waiting)))
-    for place in sorted(done):
-        yield done[place]
-
-
-def _read(path, *, clip):
-    """(clips or None, how many frames the video has, why it cannot be read)."""
-    try:
-        video = open_video_file(path)
-        return read_views(video, clip), video.info.num_frames, ""
-    except OSError as error:
-        return None, 0, error.strerror or str(error)
-    except ValueError as error:
-        return None, 0, str(error)
+    seen = by_size(
+        videos,
+        clip,
+        lambda clips: probabilities(forward(clips), network),
+        batch_size=batch_size,
+        workers=workers,
+        label="Predicting",
+    )
+    for each in seen:
+        yield Prediction(each.video, {"frames": each.frames}, each.found, each.reason)

@@ -25,7 +25,7 @@ class Head(nn.Module, metaclass=OwnHelp):
     that a network tests whole frames with what it has learned from crops.
 
     Attributes:
-      num_classes: columns of the logits.
+      num_classes: columns of the logits; 0: no linear layer, what comes out are the features that it would see.
       block: the trunk's block that it reads; empty: the last.
       pool: kernel of the average pool, stride 1, in cells (time, height, width); None pools everything.
       dropout: share of pooled features dropped in training, or of hidden ones.
@@ -62,6 +62,8 @@ class Head(nn.Module, metaclass=OwnHelp):
         if self.hidden:
             x = nn.relu(Conv3D(ConvSpec(self.hidden, (1, 1, 1)), name="hidden")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        if not self.num_classes:
+            return x.mean((1, 2, 3)).astype(jnp.promote_types(x.dtype, jnp.float32))
         bound = 1 / math.sqrt(x.shape[-1])  # PyTorch's default for a linear layer, which the reference keeps
         kernel = parameter(self, "kernel", _uniform(bound), (x.shape[-1], self.num_classes))
         bias = parameter(self, "bias", _uniform(bound), (self.num_classes,))

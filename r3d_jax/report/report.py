@@ -13,6 +13,7 @@ from r3d_jax import config as configs
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.census import census_of, largest_class
 from r3d_jax.data.multi_label import classes_in
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
@@ -65,7 +66,10 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     _check_classes(network, videos, config.data.name)
     batches = make_eval_batches(config, videos, jax.device_count())
     tested = collect(network, batches, workers=config.data.workers, **eval_options(config))
-    numbers = multi_label.numbers_of(tested) if videos.multi_label else _numbers(tested, network)
+    if videos.multi_label:
+        numbers = multi_label.numbers_of(tested)
+    else:
+        numbers = _numbers(tested, network) | {"largest_class": _largest_class(config, videos, tested)}
     of_labels = multi_label_page.predictions_csv if videos.multi_label else predictions_csv
     table = of_labels(tested, network.class_names, videos.index["name"], videos.index["label"])
     seen = classes_in(tested.labels)
@@ -143,6 +147,13 @@ def _numbers(tested: Tested, network):
             numbers[f"video_top{k}"] = proportion_of(int((of_videos <= k).sum()), len(labels))
             numbers[f"clip_top{k}"] = proportion_of_clips(of_clips <= k)
     return numbers
+
+
+def _largest_class(config, videos, tested):
+    """The class with the most training videos, and its share of what was tested."""
+    trained = videos.index["label"][videos.index[f"fold{config.data.fold}"] == "train"]
+    members = ["train"] * len(trained) + ["test"] * len(tested.labels)
+    return largest_class(census_of(np.concatenate([trained, tested.labels]), members, videos.class_names))
 
 
 def _page(config, title, network, videos, tested, numbers, notes):

@@ -85,11 +85,12 @@ def best_by(summary: dict[str, int | float]) -> str:
     return "map" if "map" in summary else "video_top1"
 
 
-def describe(summary: dict[str, int | float], num_videos: int) -> str:
+def describe(summary: dict[str, int | float], num_videos: int, baseline: float | None = None) -> str:
     """A summary of `evaluate` in one line: both levels, with their denominators.
 
     Args:
       num_videos: how many are in the split, of which a part may have been tested.
+      baseline: the accuracy of always answering the largest class, from 0 to 1; None: it is not told.
     """
     parts = []
     if "map" in summary:
@@ -107,7 +108,8 @@ def describe(summary: dict[str, int | float], num_videos: int) -> str:
         parts[0] += f" ({summary['missing']:,} missing)"
     if summary["untested_classes"] and not drawn:
         parts[0] += f" (no video of {summary['untested_classes']:,} classes)"
-    return "; ".join([*parts, f"loss {summary['loss']:.4f}"])
+    chance = [] if baseline is None else [f"largest class {baseline:.2%}"]
+    return "; ".join([*parts, f"loss {summary['loss']:.4f}", *chance])
 
 
 def _totals(variables, batches, devices, workers, stop, missing, seen, each, static):

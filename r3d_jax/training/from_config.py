@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,10 +14,12 @@ from r3d_jax.config import Config, OptimConfig
 from r3d_jax.data.augmentation import augment, mix_pairs
 from r3d_jax.data.batches import Batches, eval_batches, train_batches
 from r3d_jax.data.builder import VideoSet
+from r3d_jax.data.census import census_of, gaps, near_equal, same_videos
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
-from r3d_jax.data.sampling import gaps, split_rows
+from r3d_jax.data.sampling import split_rows
+from r3d_jax.data.sources import ORIGIN, read_origin
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
@@ -29,7 +32,7 @@ from r3d_jax.training.processes import shard
 
 
 def load_videos(config: Config) -> VideoSet:
-    """The data set that the configuration names, prepared first if need be; classes without a video are told.
+    """The data set that the configuration names, prepared first if need be; what is wrong with its split is told.
 
     Raises:
       InputError: the videos cannot be had or used, or are of one class.
@@ -38,21 +41,37 @@ def load_videos(config: Config) -> VideoSet:
     where = {"source": data.source, "data_dir": data.data_dir, "max_broken": data.max_broken}
     where |= {"short_edge": data.reencode, "key_every": data.key_every, "renew": data.renew}
     if data.name == "demo":
-        videos = Demo(data_dir=data.data_dir).load()
+        builder = Demo(data_dir=data.data_dir)
     elif data.name == "video_folder":
         split = {"test_share": data.test_share, "group": data.group, "seed": data.split_seed}
-        videos = VideoFolder(**where, **split, multi_label=data.multi_label).load()
+        builder = VideoFolder(**where, **split, multi_label=data.multi_label)
     else:
         builder = {"ucf101": UCF101, "hmdb51": HMDB51, "kinetics": Kinetics}[data.name]
-        videos = builder(**where, splits=data.splits).load()
+        builder = builder(**where, splits=data.splits)
+    videos = builder.load()
     if len(videos.class_names) < 2 and not videos.multi_label:
         raise InputError(
             f"all videos of {data.name} are of one class ({videos.class_names[0]}), and a network learns to tell "
             "classes apart; add videos of at least one other"
         )
-    for line in gaps(videos, data.fold):
+    for line in _faults(videos, data.fold, Path(builder.data_dir)):
         say(line)
     return videos
+
+
+def _faults(videos, fold, folder):
+    """What is wrong with a fold; of one that the data set does not have, `split_rows` speaks."""
+    if f"fold{fold}" not in videos.index:
+        return []
+    labels, members = (videos.index[column].tolist() for column in ("label", f"fold{fold}"))
+    origin = read_origin(folder / ORIGIN)
+    several = videos.multi_label
+    names = ["" if several else videos.class_names[label] for label in labels]
+    return [
+        *gaps(census_of(labels, members, videos.class_names), f" in fold {fold} that can be decoded"),
+        *(same_videos(origin.videos, videos.index["name"].tolist(), names, members) if origin else ()),
+        *near_equal(videos.class_names),
+    ]
 
 
 def make_train_batches(config: Config, videos: VideoSet, *, mixed: bool = True) -> Batches:

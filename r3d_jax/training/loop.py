@@ -12,9 +12,10 @@ import numpy as np
 from r3d_jax.config import Config
 from r3d_jax.config_check import check
 from r3d_jax.data.batches import read_ahead
+from r3d_jax.data.preparation import most_broken
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, occupied, told_when_full
-from r3d_jax.training import from_config, metrics_log
+from r3d_jax.training import from_config, metrics_log, probe
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.divergence import check_loss, check_state
 from r3d_jax.training.evaluation import best_by, describe, evaluate
@@ -22,6 +23,7 @@ from r3d_jax.training.failures import Failures
 from r3d_jax.training.initialise import compare_clips, take_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves
+from r3d_jax.training.overview import baseline
 from r3d_jax.training.precise_batch_norm import with_precise_statistics
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
@@ -96,6 +98,8 @@ def _initial_state(task, checkpoints):
 
 
 def _evaluate(task, state, received):
+    if task.config.finetune.probe:
+        return probe.evaluate_head(task, state.variables, lambda: bool(received))
     options = from_config.eval_options(task.config) | {"workers": task.config.data.workers}
     return evaluate(
         task.model, state.variables, task.test, devices=task.devices, stop=lambda: bool(received), **options
@@ -105,7 +109,7 @@ def _evaluate(task, state, received):
 def _test_finished(task, state, received):
     say(f"This run is finished ({int(state.step) // len(task.train)} epochs); testing its last checkpoint.")
     if summary := _evaluate(task, state, received):
-        say(f"test: {describe(summary, task.test.num_videos)}")
+        say(f"test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")
 
 
 def _train(task, state, checkpoints, log, received):
@@ -116,9 +120,12 @@ def _train(task, state, checkpoints, log, received):
     config, step, total = task.config, int(state.step), task.total_steps
     if step >= total:
         return True
+    if config.finetune.probe:
+        return _train_head(task, state, checkpoints, log, received)
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
-    compiled, ready, failures = None, state, Failures(task.train.names, config.data.max_broken * task.train.num_videos)
+    compiled, ready = None, state
+    failures = Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
     saved_at = time.monotonic()
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
         throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
@@ -157,10 +164,20 @@ def _train(task, state, checkpoints, log, received):
     return step >= total
 
 
+def _train_head(task, state, checkpoints, log, received):
+    """The head alone, on features of the trunk; whether it was trained before a signal came."""
+    state = probe.train_head(task, state, lambda: bool(received))
+    if state is None:
+        return False
+    _save(checkpoints, state)
+    _test(task, state, checkpoints, log, received)
+    return True
+
+
 def _compile(task, state, batch, progress):
     progress.doing("compiling")
-    static = {"model": task.model, "tx": task.tx, "class_weights": task.class_weights}
-    static |= from_config.train_options(task.config)
+    static = {"model": task.model, "tx": task.tx, **from_config.train_options(task.config)}
+    static["class_weights"] = from_config.class_weights(task.config, task.videos)
     compiled = pmap(train_step, state, batch, devices=task.devices, donate=True, **static)
     progress.doing()
     return compiled
@@ -194,4 +211,4 @@ def _test(task, state, checkpoints, log, received):
         _save(checkpoints, state, "best")
     log.add(step, "eval", epoch=epoch, **summary)
     draw_curves(task.workdir)
-    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos)}")
+    say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, baseline(task.config, task.videos))}")

@@ -102,7 +102,8 @@ def with_precise_statistics(task: Task, state: TrainState) -> TrainState:
     count, step = task.config.train.precise_bn_batches, int(state.step)
     if not count:
         return state
-    batches = read_ahead(task.unmixed, start=step, stop=step + count, workers=task.config.data.workers)
+    unmixed = from_config.make_train_batches(task.config, task.videos, mixed=False)
+    batches = read_ahead(unmixed, start=step, stop=step + count, workers=task.config.data.workers)
     options = from_config.precise_options(task.config)
     with Progress(count, unit="batch", label="Precise batch norm") as progress:
         read = (progress.advance() or batch for batch in batches)

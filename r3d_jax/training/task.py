@@ -7,11 +7,13 @@ import jax
 
 from r3d_jax.config import Config
 from r3d_jax.data.batches import Batches
+from r3d_jax.data.builder import VideoSet
 from r3d_jax.files import told_when_full
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import from_config
 from r3d_jax.training.initialise import make_model
 from r3d_jax.training.logs import say
+from r3d_jax.training.overview import overview
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.throughput import Pace
 from r3d_jax.weights.load import load
@@ -21,12 +23,7 @@ from r3d_jax.weights.trained import TrainedNetwork
 
 
 class Task(NamedTuple):
-    """What a run works with; nothing of it changes while it works.
-
-    Attributes:
-      source: what a new run is initialised from.
-      unmixed: training batches whose clips are not mixed.
-    """
+    """What a run works with; nothing of it changes while it works. `source` is what a new run is initialised from."""
 
     config: Config
     workdir: Path
@@ -36,10 +33,9 @@ class Task(NamedTuple):
     source: TrainedNetwork | None
     tx: Any
     pace: Pace
-    class_weights: tuple[float, ...]
     train: Batches
-    unmixed: Batches
     test: Batches
+    videos: VideoSet
 
     @property
     def ema(self) -> bool:
@@ -68,20 +64,12 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
     videos = first_then_others(lambda: from_config.load_videos(config))
     model = stored or make_model(config, len(videos.class_names), source)
     train_set = from_config.make_train_batches(config, videos)
-    unmixed = from_config.make_train_batches(config, videos, mixed=False)
     test_set = from_config.make_eval_batches(config, videos, len(devices))
     with told_when_full(workdir, 2**20, "the description of a run"):
         lines = first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model))
     for line in lines or ():
         say(line)
     tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
-    say(
-        f"{config.data.name} fold {config.data.fold}: {train_set.num_videos} training and {test_set.num_videos} test "
-        f"videos, {len(videos.class_names)} classes; {len(train_set)} steps an epoch on {len(devices)} "
-        f"{devices[0].platform} device(s)"
-    )
+    say("\n".join(overview(config, videos, len(train_set), devices)))
     pace = Pace(learning_rates, len(train_set), train.batch_size, train.log_every)
-    weights = from_config.class_weights(config, videos)
-    return Task(
-        config, workdir, devices, videos.class_names, model, source, tx, pace, weights, train_set, unmixed, test_set
-    )
+    return Task(config, workdir, devices, videos.class_names, model, source, tx, pace, train_set, test_set, videos)

@@ -10,7 +10,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.parallel import in_order
 from r3d_jax.video.clips import span
 from r3d_jax.video.folder import CALLED, videos_in
-from r3d_jax.video.probe import probe
+from r3d_jax.video.probe import VideoInfo, probe
 
 RATES = (5, 121)  # frames a second; what lies outside is rarely meant
 
@@ -36,11 +36,14 @@ class Report(NamedTuple):
       findings: in the order of the files.
       videos: how many files were read.
       frames: how many frames of them were decoded.
+      read: {path: (digest, VideoInfo)} of the files; a digest of what cannot be read and a VideoInfo of what cannot be
+        decoded are None.
     """
 
     findings: list[Finding]
     videos: int
     frames: int
+    read: dict[Path, tuple[str | None, VideoInfo | None]]
 
     def lines(self) -> list[str]:
         """The findings as the lines of a table, and a last line of totals."""
@@ -78,9 +81,10 @@ def check_files(files: Sequence[Path], folder: Path, *, frames: int = 8, stride:
       stride: from one frame of that clip to the next, in frames of the video.
       workers: threads; 0: one for each core.
     """
-    reach, findings, seen, total = span(frames, stride), [], {}, 0
+    reach, findings, seen, read, total = span(frames, stride), [], {}, {}, 0
     found = in_order(_read, files, label="Checking", workers=workers, leave=False)
     for path, (digest, info, faults) in zip(files, found):
+        read[path] = digest, info
         name = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
         if info:
             total += info.num_frames
@@ -88,7 +92,7 @@ def check_files(files: Sequence[Path], folder: Path, *, frames: int = 8, stride:
         if digest and (first := seen.setdefault(digest, name)) != name:
             faults.append(("duplicate", f"the same bytes as {first}"))
         findings += [Finding(name, *fault) for fault in faults]
-    return Report(findings, len(files), total)
+    return Report(findings, len(files), total, read)
 
 
 def _read(path):
@@ -97,7 +101,7 @@ def _read(path):
         data = path.read_bytes()
     except OSError as error:
         return None, None, [("unreadable", error.strerror or str(error))]
-    digest = hashlib.blake2b(data).digest() if data else None
+    digest = hashlib.blake2b(data).hexdigest() if data else None
     try:
         info, _ = probe(data)
     except ValueError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from r3d_jax.video.clips import ClipSpec, eval_clips, shown_at_rate
 from r3d_jax.video.decode import PacketIndex
@@ -73,6 +73,13 @@ def read_views(video: Video, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view tim
     shown = moments(video, clip.frame_rate)
     indices = shown[eval_clips(len(shown), views=clip.views, frames=clip.frames, stride=clip.stride)]
     return crops_of(read_whole(*video, indices, size=clip.test_size), cutter(clip))
+
+
+def view_seconds(video: Video, clip: ClipSpec) -> Float[np.ndarray, "crop_view"]:
+    """When each of the clips that `read_views` reads begins, in seconds from the video's first frame."""
+    shown = moments(video, clip.frame_rate)
+    firsts = eval_clips(len(shown), views=clip.views, frames=clip.frames, stride=clip.stride)[:, 0]
+    return np.tile(video.packet_index.seconds[shown[firsts]], clip.crops)
 
 
 def read_clips(path: str | Path, clip: ClipSpec) -> UInt8[np.ndarray, "crop_view time height width channel"]:

@@ -77,6 +77,7 @@ def test_what_a_user_can_put_right_is_one_message_and_what_is_our_fault_a_stack_
 NETWORK_COMMANDS = {
     "predict": ("{run}", "v.avi"),
     "predict --timeline": ("{run}", "v.avi", "--timeline"),
+    "features": ("{run}", "v.avi", "out.npz"),
     "cam": ("{run}", "v.avi", "v.mp4"),
     "export": ("{run}", "out.npz"),
     "serve": ("{run}",),

@@ -8,8 +8,9 @@ import pytest
 from videos import encode, frames_of, video_set
 
 from r3d_jax.data.batches import eval_batches, train_batches
+from r3d_jax.data.census import census_of, gaps
 from r3d_jax.data.multi_label import multi_hot, stratify
-from r3d_jax.data.sampling import gaps, split_rows, spread_over_classes
+from r3d_jax.data.sampling import split_rows, spread_over_classes
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.video.clips import ClipSpec
@@ -84,8 +85,11 @@ def test_the_same_table_with_and_without_the_setting_is_prepared_apart(table):
         ("a.mp4,run,train\na.mp4,left,test\n", "has a.mp4 for training in one row and for testing in another"),
         ("a.mp4,\nb.mp4,;\n", "no video of .*list.csv has a label; name the classes of each, with ; between them"),
         ("a.mp4,run,train\nb.mp4,,test\n", "no test video of .*list.csv has a label"),
-        ("a.mp4,run,left\n", r"row 1 of .*; several labels stand in one cell, with ; or \| between them"),
-        ("a.mp4\n", r"row 1 of .*list.csv \(a.mp4\) must be a path, a label"),
+        ("a.mp4,run,left\n", r"row 1 of .* has the split 'left', which is none of train, test"),
+        (
+            "a.mp4\n",
+            r"row 1 of .*list.csv \(a.mp4\) must be a path, a label.*; several labels stand in one cell, with ;",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(table, text, message):
@@ -138,9 +142,10 @@ def test_batches_have_rows_of_zeros_and_ones():
 
 
 def test_classes_without_a_video_are_told():
-    assert gaps(made([(0, 2), (), (0,), (0, 1)]), 1) == [
-        "1 of 3 classes have no train video in fold 1 that can be decoded (b): the network cannot learn them",
-        "1 of 3 classes have no test video in fold 1 that can be decoded (c): no accuracy speaks of them",
+    videos = made([(0, 2), (), (0,), (0, 1)])
+    assert gaps(census_of(videos.index["label"], videos.index["fold1"].tolist(), videos.class_names)) == [
+        "1 of 3 classes have no train video (b): the network cannot learn them",
+        "1 of 3 classes have no test video (c): no accuracy speaks of them",
     ]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from videos import encode, frames_of
 
-from r3d_jax.data.preparation import prepare, report_left_out, report_missing, report_short, variant_of
+from r3d_jax.data.preparation import most_broken, prepare, report_left_out, report_missing, report_short, variant_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.probe import probe
 
@@ -52,7 +52,12 @@ def test_what_is_short_or_left_out_is_named(capsys):
     assert capsys.readouterr().out == "1 of 5 videos are cut short, and kept:\n  a.avi: 3 decode of the 9 it declares\n"
     report_left_out([("b.avi", "empty")], 5, 0.2)
     assert capsys.readouterr().out == "1 of 5 videos cannot be decoded and are left out:\n  b.avi: empty\n"
-    with pytest.raises(InputError, match=r"1 of 5 videos .* more than the 10% that `max_broken` allows; .*\n  b.avi"):
-        report_left_out([("b.avi", "empty")], 5, 0.1)
+    with pytest.raises(InputError, match=r"4 of 50 .* more than the 3 that `max_broken` \(=0.02\) allows; .*\n  b.avi"):
+        report_left_out([("b.avi", "empty")] * 4, 50, 0.02)
     with pytest.raises(InputError, match=r"none of the 1 videos can be decoded:\n  b.avi: empty"):
         report_left_out([("b.avi", "empty")], 1, 1.0)
+
+
+def test_a_few_videos_may_always_fail_unless_none_may():
+    assert [most_broken(total, 0.01) for total in (4, 90, 300, 1000)] == [3, 3, 3, 10]
+    assert most_broken(90, 0) == 0 and most_broken(10, 1.0) == 10

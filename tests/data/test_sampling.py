@@ -5,8 +5,8 @@ from videos import encode, frames_of, video_set
 from r3d_jax.data.sampling import (
     balanced_order,
     epoch_order,
-    gaps,
     grouped_by_size,
+    grouped_folds,
     split_rows,
     spread_over_classes,
     steps_per_epoch,
@@ -35,17 +35,6 @@ def test_a_missing_fold_or_an_empty_split_is_an_error(videos):
         split_rows(videos, 1, "test")
     with pytest.raises(InputError, match=r"`split` .='none'. must be train or test"):
         split_rows(videos, 1, "none")
-
-
-def test_classes_without_a_video_are_told_with_what_follows(videos):
-    assert gaps(videos, 1) == [
-        "1 of 3 classes have no train video in fold 1 that can be decoded (c): the network cannot learn them"
-    ]
-    told = gaps(videos, 2)
-    assert told == [
-        "2 of 3 classes have no test video in fold 2 that can be decoded (b, c): no accuracy speaks of them"
-    ]
-    assert gaps(videos, 3) == []  # `split_rows` speaks of such a fold
 
 
 def test_an_epoch_has_as_many_steps_as_show_every_video():
@@ -93,3 +82,22 @@ def test_videos_of_one_frame_size_stand_together_in_whole_batches(videos):
     groups = grouped_by_size(videos, np.arange(5), 2, 24)
     assert groups == [(0, True), (2, True), (3, True), (3, False), (1, True), (4, True)]
     assert grouped_by_size(videos, np.arange(5), 3, None) == [(i, True) for i in range(5)] + [(4, False)]
+
+
+def test_folds_hold_whole_groups_and_about_as_many_of_every_class(rng):
+    groups, labels = np.repeat(np.arange(30), 4), np.tile(np.repeat([0, 1, 2], 4), 10)
+    shuffled = rng.permutation(120)
+    folds = grouped_folds(groups[shuffled], labels[shuffled], 5, seed=3)
+    for group in range(30):
+        assert len(set(folds[groups[shuffled] == group])) == 1
+    counts = [np.bincount(labels[shuffled][folds == fold], minlength=3).tolist() for fold in range(5)]
+    assert counts == [[8, 8, 8]] * 5
+    assert (folds == grouped_folds(groups[shuffled], labels[shuffled], 5, seed=3)).all()
+    assert (folds != grouped_folds(groups[shuffled], labels[shuffled], 5, seed=4)).any()
+
+
+def test_groups_of_several_classes_and_sizes_are_dealt_out_too():
+    groups = np.repeat([7, 7, 3, 5, 9], [3, 3, 6, 1, 2])
+    labels = np.repeat([0, 1, 0, 1, 1], [3, 3, 6, 1, 2])
+    folds = grouped_folds(groups, labels, 2, seed=0)
+    assert folds[0] == folds[5] != folds[6]  # the two large groups

@@ -89,3 +89,13 @@ def test_logits_of_cells_and_probabilities_of_views_can_be_averaged(rng):
     model = build("r3d_18", 5, average="clip_probabilities")
     found = jax.nn.softmax(average_views(views["logits"][None], model=model))
     np.testing.assert_allclose(found[0], jax.nn.softmax(views["logits"]).mean(0), rtol=1e-5)
+
+
+def test_without_classes_come_the_features_that_the_linear_layer_would_see(rng):
+    x, hidden = rng.standard_normal((2, 1, 3, 4, 3)), rng.standard_normal((3, 5))
+    params = {"hidden": {"kernel": hidden[None, None, None]}}
+    cells = [x[:, :, i : i + 2, j : j + 2].mean((1, 2, 3)) for i in range(2) for j in range(3)]
+    found = Head(0, pool=(1, 2, 2), hidden=5, average="probabilities").apply({"params": params}, x)
+    np.testing.assert_allclose(found, np.mean([np.maximum(cell @ hidden, 0) for cell in cells], 0), rtol=1e-9)
+    features = jax.ShapeDtypeStruct((2, 1, 1, 1, 3), jnp.bfloat16)
+    assert jax.eval_shape(lambda x: Head(0).apply({}, x), features).dtype == jnp.float32

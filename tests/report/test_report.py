@@ -159,7 +159,7 @@ def held_out(config):
 def test_a_run_is_tested_on_the_videos_that_it_has_not_been_trained_on(there, predictions, capsys):
     run, config = there
     assert report(configure(None, run, [], "evaluate")[1], run) == 0
-    assert videos_of(run, predictions) == held_out(config) and len(held_out(config)) == 6
+    assert videos_of(run, predictions) == held_out(config) and 3 <= len(held_out(config)) <= 9
     assert "in training" not in capsys.readouterr().out
     assert 'class="note"' not in (run / "report.html").read_text()
 

@@ -69,6 +69,7 @@ def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
     assert {"video_top1", "video_top2", "clip_top2"} < set(summary)
     assert "video_top3" not in summary  # of three classes, any network would have it
     assert "top-1 " in describe(summary, 4) and "top-2 " in describe(summary, 4)
+    assert describe(summary, 4, 0.375) == f"{describe(summary, 4)}; largest class 37.50%"
 
 
 def test_the_mean_over_the_classes_stands_beside_the_mean_over_the_videos(videos, variables, devices):

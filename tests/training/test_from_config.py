@@ -2,12 +2,15 @@ import jax
 import numpy as np
 import pytest
 from trunks import TINY, draw_variables
+from videos import encode, frames_of
 
 from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig, TrainConfig
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.training.from_config import check_model, class_weights, load_videos, make_optimizer
+
+SIDES = [("train", "run"), ("train", "sit"), ("train", "jump"), ("test", "run"), ("test", "sit")]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,23 @@ from r3d_jax.training.from_config import check_model, class_weights, load_videos
 def test_each_data_set_says_itself_that_it_needs_a_source(name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_videos(Config(data=DataConfig(name=name, data_dir=str(tmp_path))))
+
+
+def test_what_is_wrong_with_the_split_is_told_before_training(tmp_path, capsys):
+    files = {f"{split}/{label}": encode(frames_of(4 + i, 16, 20)) for i, (split, label) in enumerate(SIDES)}
+    files |= {"train/run": files["test/run"]}
+    for name, data in files.items():
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        (tmp_path / "mine" / name / "a.avi").write_bytes(data)
+    data = DataConfig(name="video_folder", source=str(tmp_path / "mine"), data_dir=str(tmp_path / "data"))
+    for _ in range(2):  # when it is prepared, and later
+        load_videos(Config(data=data))
+        *_, gap, same = capsys.readouterr().out.splitlines()
+        assert gap == (
+            "1 of 3 classes have no test video in fold 1 that can be decoded (jump): no accuracy speaks of them"
+        )
+        assert same.startswith("1 video is both in training and in test: ")
+        assert same.endswith("(train run/a.avi = test run/a.avi)")
 
 
 @pytest.mark.slow

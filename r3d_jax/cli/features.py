@@ -1,0 +1,55 @@
+"""`r3d_jax features`: what a block of a network makes of each video, as vectors in one file."""
+
+import sys
+
+from r3d_jax.cli.flags import Flags, add_network, path
+
+TEXT = "Writes pooled features of each video into one file; exit status 1 if any video cannot be read."
+
+
+def add_flags(flags: Flags) -> None:
+    """Adds the flags of `r3d_jax features` to its parser."""
+    add_network(flags)
+    add = flags.add_argument
+    add(
+        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
+    )
+    add("out", metavar="OUT", type=path, help="file to write, called *.npz or *.parquet")
+    add("--block", default="", help="block of the network that is pooled; default: the one that the head reads")
+    add("--each_view", action="store_true", help="a row for each view of a video, in place of the views' mean")
+    add("--views", type=int, default=0, help="clips of each video; default: as many as in testing")
+    add(
+        "--batch",
+        dest="batch_size",
+        metavar="COUNT",
+        type=int,
+        default=4,
+        help="videos that run through the network together; default: 4",
+    )
+    add("--workers", type=int, default=2, help="threads that read; default: 2")
+
+
+def call(source, checkpoint, videos, out, **options) -> int:
+    """Writes the file and prints what is in it; the exit status: 1 if any video failed."""
+    from tqdm import tqdm
+
+    from r3d_jax.cli.inputs import named_videos
+    from r3d_jax.compiling import keep_programs
+    from r3d_jax.inference.features_file import save_features
+    from r3d_jax.weights.load import load
+
+    def tell(line):
+        tqdm.write(line, file=sys.stderr)
+
+    keep_programs()
+    network, named = load(source, checkpoint), named_videos(videos)
+    for each in named:
+        if each.reason:
+            tell(f"{each.path}: {each.reason}")
+    there = [each.path for each in named if not each.reason]
+    failed = save_features(network, there, out, source=str(source), tell=tell, **options)
+    count = len(named) - len(there) + len(failed)
+    print(f"{out}: features of {len(named) - count:,} videos")
+    if count:
+        print(f"{count} of {len(named)} videos failed", file=sys.stderr)
+    return 1 if count else 0
