@@ -32,7 +32,8 @@ from r3d_jax.models.blocks import Conv3D
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import normalise, predict_fn
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
-from r3d_jax.training.steps import abstract_state, first_state, train_step
+from r3d_jax.training.state import abstract_state, first_state
+from r3d_jax.training.steps import train_step
 from r3d_jax.weights.torch_names import to_torch
 
 CLASSES, VIEWS, TEST_SIZE = 101, 10, (128, 170)
@@ -255,7 +256,8 @@ def working_memory(flags):
         state, (clips, labels) = placed(abstract_state(model, tx), devices), random_clips(flags)
         batch = split_over({"clip": clips, "label": labels}, devices)
         stages = tuple(range(1, len(model.trunk.blocks) + 1))
-        for levers in ({}, {"remat": stages}, {"micro_batches": 4}, {"micro_batches": 4, "remat": stages}):
+        parts = {"gradient_accumulation": 4}
+        for levers in ({}, {"remat": stages}, parts, parts | {"remat": stages}):
             step = pmap(train_step, state, batch, devices=devices, donate=True, model=model, tx=tx, **levers)
             size = step.memory_analysis().temp_size_in_bytes >> 20
             settings = [f"`train.{lever}={value}`" for lever, value in levers.items()]

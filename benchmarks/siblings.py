@@ -21,7 +21,8 @@ import optax
 
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models.classifier import abstract_variables, build
-from r3d_jax.training.steps import first_state, train_step
+from r3d_jax.training.state import first_state
+from r3d_jax.training.steps import train_step
 
 # (frames, edge) of a published clip, the clips of a training step, and PyTorchVideo's function with its arguments.
 NETWORKS = {

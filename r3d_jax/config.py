@@ -42,7 +42,13 @@ class DataConfig:
 class AugmentConfig:
     """What else is done to training clips; one draw for a clip, the same in all its frames."""
 
+    repeats: int = setting(1, "clips of each video in a batch, each drawn anew; an epoch has so many times the steps",
+                           low=1)  # fmt: skip
     strides: tuple[int, ...] = setting((), "first and last of the strides that are drawn; empty: `clip.stride`")
+    area: tuple[float, ...] = setting((), "random resized crops: first and last of the part of the frame's area that "
+                                          "is shown; empty: `clip.train_sizes`", low=0, high=1)  # fmt: skip
+    aspect: tuple[float, float] = setting((3 / 4, 4 / 3), "of random resized crops: first and last of width over "
+                                                          "height", low=0)  # fmt: skip
     operations: int = setting(0, "RandAugment: how many of its operations are drawn for a clip", low=0)
     magnitude: float = setting(9.0, "RandAugment: how strong they are, from 0 to 10", low=0, high=10)
     jitter: tuple[float, float, float, float] = setting((0.0,) * 4, "brightness, contrast, saturation, hue")
@@ -92,8 +98,9 @@ class FinetuneConfig:
 
 @dataclass(slots=True)
 class OptimConfig:
-    """SGD and its learning rate."""
+    """The optimiser and its learning rate."""
 
+    name: str = setting("sgd", "the optimiser", choices=("sgd", "adamw"))
     schedule: str = setting("multistep", "of the learning rate", choices=tuple(SCHEDULES))
     learning_rates: tuple[float, ...] = setting(
         (0.1, 0.01, 0.001),
@@ -107,8 +114,13 @@ class OptimConfig:
     warmup_start: float = setting(0.0, "learning rate at the beginning of the rise", low=0)
     update: str = setting("step", "how often a schedule without jumps changes", choices=("step", "epoch"))
     momentum: float = setting(0.9, "of SGD; 0: none", low=0)
-    nesterov: bool = setting(False, "Nesterov's momentum")
-    weight_decay: float = setting(1e-4, "of all parameters but batch norm's", low=0)
+    nesterov: bool = setting(False, "Nesterov's momentum, of SGD")
+    betas: tuple[float, float] = setting((0.9, 0.999), "of AdamW: what its averages of the gradient and of its square "
+                                         "keep from step to step", low=0)  # fmt: skip
+    epsilon: float = setting(1e-8, "of AdamW: added to the square root that it divides by", low=0)
+    clip_norm: float = setting(0.0, "largest norm of the gradient of all parameters; what is longer is scaled down to "
+                                    "it; 0: off", low=0)  # fmt: skip
+    weight_decay: float = setting(1e-4, "of all parameters but batch norm's; AdamW's is usually 0.01 to 0.05", low=0)
     decay_batch_norm: bool = setting(False, "weight decay on batch norm's scale and bias too")
     layer_decay: float = setting(1.0, "factor of the learning rate from one block to the one below it, heads at 1; 1: "
                                       "one rate for all", low=0, high=1)  # fmt: skip
@@ -123,9 +135,17 @@ class TrainConfig:
     patience: int = setting(0, "tests in a row without a higher accuracy or a lower loss after which the run ends, "
                                "with its best checkpoint; 0: never", low=0)  # fmt: skip
     videos_per_epoch: int = setting(0, "videos of an epoch; 0: each training video once", low=0)
+    balanced_sampling: bool = setting(False, "every class is shown equally often; an epoch is as long as without it")
+    label_smoothing: float = setting(0.0, "part of each label that is spread evenly over all classes", low=0)
+    class_weights: str = setting("none", "of the loss; balanced: each class counts the same, however many videos it "
+                                         "has", choices=("none", "balanced"))  # fmt: skip
+    ema_decay: float = setting(0.0, "of an exponential moving average of the weights, which tests and `load` use; such "
+                                    "as 0.999; 0: off", low=0)  # fmt: skip
+    precise_bn_batches: int = setting(0, "training batches over which batch norm's statistics are recomputed for each "
+                                         "test and what it saves; 0: the running ones", low=0)  # fmt: skip
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each for itself")
-    micro_batches: int = setting(1, "parts of each device's clips, computed in turn: less memory; batch norm sees each "
-                                    "part alone", low=1)  # fmt: skip
+    gradient_accumulation: int = setting(1, "parts of each device's clips, computed in turn, for one step: less "
+                                            "memory; batch norm sees each part alone", low=1)  # fmt: skip
     remat: tuple[int, ...] = setting((), "stages, from 1, computed again in the backward pass instead of kept: less "
                                          "memory")  # fmt: skip
     dtype: str = setting("float32", "of activations, in testing too; parameters are float32",
@@ -169,6 +189,10 @@ FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.
         "eval.batch_size", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 
+# Settings by the names that earlier versions had for them.
+RENAMED = {"train.micro_batches": "train.gradient_accumulation"}
+
+
 def flatten(config: Config) -> dict[str, object]:
     """{"section.field": value} of every field."""
     return {
@@ -186,6 +210,8 @@ def changed(before: Config, now: Config) -> dict[str, tuple[object, object]]:
 
 def check_field(name: str) -> None:
     """Raises InputError unless `name` is a "section.field" of Config."""
+    if name in RENAMED:
+        raise InputError(f"config field {name!r} is called {RENAMED[name]!r} now; give it by that name")
     section, _, wanted = name.partition(".")
     sections = {known.name: known.default_factory for known in dataclasses.fields(Config)}
     if section not in sections:

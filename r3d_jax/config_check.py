@@ -14,9 +14,19 @@ RULES = (
     (lambda c: not c.data.multi_label or c.data.name == "video_folder",
      "`data.multi_label` (=True) is for a table of your own (`data.name` video_folder): each video of "
      "{c.data.name} has one label"),
+    (lambda c: not c.data.multi_label
+     or (not c.train.label_smoothing and c.train.class_weights == "none" and not c.train.balanced_sampling),
+     "`data.multi_label` (=True) goes with none of `train.label_smoothing`, `train.class_weights` and "
+     "`train.balanced_sampling`, which are for one label each"),
     (lambda c: not c.augment.strides
      or (len(c.augment.strides) == 2 and 1 <= c.augment.strides[0] <= c.augment.strides[1]),
      "`augment.strides` (={c.augment.strides}) must be the first and the last stride, from 1"),
+    (lambda c: not c.augment.area or (len(c.augment.area) == 2 and 0 < c.augment.area[0] <= c.augment.area[1]),
+     "`augment.area` (={c.augment.area}) must be the first and the last part, above 0 and at most 1"),
+    (lambda c: 0 < c.augment.aspect[0] <= c.augment.aspect[1],
+     "`augment.aspect` (={c.augment.aspect}) must be the first and the last width over height, above 0"),
+    (lambda c: not c.train.batch_size % c.augment.repeats,
+     "`train.batch_size` (={c.train.batch_size}) must be divisible by `augment.repeats` (={c.augment.repeats})"),
     (lambda c: min(c.augment.jitter) >= 0 and c.augment.jitter[3] <= 0.5,
      "`augment.jitter` (={c.augment.jitter}) must be at least 0, and its last value at most 0.5"),
     (lambda c: 0 <= c.augment.erase <= 1, "`augment.erase` (={c.augment.erase}) must be a probability, from 0 to 1"),
@@ -44,6 +54,10 @@ RULES = (
      "`optim.warmup_epochs` (={c.optim.warmup_epochs}) must be below `train.epochs` (={c.train.epochs})"),
     (lambda c: not c.optim.nesterov or c.optim.momentum,
      "`optim.nesterov` (=True) needs a momentum; set `optim.momentum` above 0"),
+    (lambda c: max(c.optim.betas) < 1, "`optim.betas` (={c.optim.betas}) must be at least 0 and below 1"),
+    (lambda c: c.train.label_smoothing < 1,
+     "`train.label_smoothing` (={c.train.label_smoothing}) must be at least 0 and below 1"),
+    (lambda c: c.train.ema_decay < 1, "`train.ema_decay` (={c.train.ema_decay}) must be at least 0 and below 1"),
     (lambda c: not c.finetune.probe or c.finetune.source,
      "`finetune.probe` (=True) would read features of a random trunk; set `finetune.source`"),
     (lambda c: not c.finetune.probe or not any(c.model.pool),
@@ -57,12 +71,19 @@ RULES = (
      "`finetune.freeze_trunk` instead"),
     (lambda c: not c.finetune.probe or c.processes == 1,
      "`finetune.probe` (=True) trains in one process, and here are {c.processes}; start it alone"),
+    (lambda c: not c.finetune.probe or not (c.train.ema_decay or c.train.precise_bn_batches or c.train.label_smoothing
+                                            or c.train.class_weights != "none"),
+     "`finetune.probe` (=True) fits the head at once, without steps, and goes with none of `train.ema_decay`, "
+     "`train.precise_bn_batches`, `train.label_smoothing` and `train.class_weights`"),
     (lambda c: not c.finetune.freeze_trunk or c.finetune.source,
      "`finetune.freeze_trunk` (=True) would keep a random trunk; set `finetune.source`"),
     (lambda c: not c.finetune.freeze_until or c.finetune.source,
      "`finetune.freeze_until` (={c.finetune.freeze_until}) would keep random blocks; set `finetune.source`"),
     (lambda c: not c.finetune.head_first or c.finetune.source,
      "`finetune.head_first` (={c.finetune.head_first}) would train the head on a random trunk; set `finetune.source`"),
+    (lambda c: c.finetune.batch_norm != "frozen" or not c.train.precise_bn_batches,
+     "`train.precise_bn_batches` (={c.train.precise_bn_batches}) would take away the statistics that "
+     "`finetune.batch_norm` (=frozen) keeps; set one of them back"),
     (lambda c: c.finetune.batch_norm != "frozen" or c.finetune.source,
      "`finetune.batch_norm` (=frozen) would keep the statistics of no network; set `finetune.source`"),
 )  # fmt: skip
@@ -76,9 +97,10 @@ def check(config: Config, devices: int, processes: int = 1) -> None:
     for name, section in sections.items():
         check_settings(section, name)
     train, optim = config.train, config.optim
-    parts = devices * train.micro_batches
+    parts = devices * train.gradient_accumulation
     derived = {"devices": devices, "processes": processes, "parts": parts, "rates": SCHEDULES[optim.schedule] or "some"}
     derived["in_each"] = f" in each of the {processes} processes" if processes > 1 else ""
-    derived["on_each"] = f", {train.micro_batches} `train.micro_batches` on each" if train.micro_batches > 1 else ""
+    accumulated = train.gradient_accumulation
+    derived["on_each"] = f", {accumulated} `train.gradient_accumulation` on each" if accumulated > 1 else ""
     derived["fitting"] = max(parts, train.batch_size // parts * parts)
     check_rules(RULES, SimpleNamespace(**sections, **derived))

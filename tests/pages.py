@@ -14,7 +14,7 @@ import r3d_jax
 from r3d_jax.cli.main import main
 from r3d_jax.data.demo import CLASSES, write_samples
 from r3d_jax.models.classifier import abstract_variables
-from r3d_jax.training.steps import first_state
+from r3d_jax.training.state import first_state
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

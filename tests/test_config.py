@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from r3d_jax.config import Config, check_field, flatten
+from r3d_jax.config import RENAMED, Config, check_field, flatten
 from r3d_jax.config_check import check
 from r3d_jax.errors import InputError
 from r3d_jax.video.clips import ClipSpec
@@ -30,6 +30,9 @@ def test_unknown_names_are_answered_with_the_known_ones():
         check_field("clips.frames")
     with pytest.raises(InputError, match=r"no config field 'clip.frame'; `clip` has frames, stride"):
         check_field("clip.frame")
+    with pytest.raises(InputError, match=r"'train.micro_batches' is called 'train.gradient_accumulation' now; give it"):
+        check_field("train.micro_batches")
+    assert set(RENAMED.values()) < set(flatten(Config())) and not set(RENAMED) & set(flatten(Config()))
     with pytest.raises(AttributeError):
         ClipSpec().frame = 3
 

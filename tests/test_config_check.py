@@ -72,10 +72,26 @@ def test_the_defaults_are_sound():
         ("optim.learning_rates", (), "must have one value more than `optim.milestones` (=(20, 40))"),
         ("optim.layer_decay", -0.5, "`optim.layer_decay` (=-0.5) must be at least 0"),
         ("optim.layer_decay", 1.5, "`optim.layer_decay` (=1.5) must be at most 1"),
+        ("optim.name", "adam", "`optim.name` (='adam') must be sgd or adamw"),
+        ("optim.betas", (0.9, 1.0), "`optim.betas` (=(0.9, 1.0)) must be at least 0 and below 1"),
+        ("optim.betas", (-0.1, 0.9), "`optim.betas` (=(-0.1, 0.9)) must be at least 0"),
+        ("optim.clip_norm", -1.0, "`optim.clip_norm` (=-1.0) must be at least 0"),
+        ("train.label_smoothing", 1.0, "`train.label_smoothing` (=1.0) must be at least 0 and below 1"),
+        ("train.class_weights", "even", "`train.class_weights` (='even') must be none or balanced"),
+        ("train.ema_decay", 1.0, "`train.ema_decay` (=1.0) must be at least 0 and below 1"),
+        ("augment.area", (0.0, 1.0), "`augment.area` (=(0.0, 1.0)) must be the first and the last part, above 0"),
+        ("augment.area", (0.5,), "`augment.area` (=(0.5,)) must be the first and the last part"),
+        ("augment.area", (0.5, 1.5), "`augment.area` (=(0.5, 1.5)) must be at most 1"),
+        ("augment.aspect", (2.0, 1.0), "`augment.aspect` (=(2.0, 1.0)) must be the first and the last width over"),
+        ("augment.repeats", 3, "`train.batch_size` (=8) must be divisible by `augment.repeats` (=3)"),
         ("model.mean", (0.5,), "must be set together"),
         ("eval.every", 0, "`eval.every` (=0) must be at least 1"),
         ("eval.views_at_once", -1, "`eval.views_at_once` (=-1) must be at least 0"),
-        ("train.micro_batches", 3, "divisible by the 2 devices, 3 `train.micro_batches` on each; try 6"),
+        (
+            "train.gradient_accumulation",
+            3,
+            "divisible by the 2 devices, 3 `train.gradient_accumulation` on each; try 6",
+        ),
         ("train.dtype", "float16", "`train.dtype` (='float16') must be float32 or bfloat16"),
     ],
 )
@@ -91,6 +107,18 @@ def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
 
 
 @pytest.mark.parametrize(
+    "name, value", [("label_smoothing", 0.1), ("class_weights", "balanced"), ("balanced_sampling", True)]
+)
+def test_what_is_for_one_label_each_is_refused_for_several(name, value):
+    config = changed("data.multi_label", True)
+    config.data.name = "video_folder"
+    check(config, 1)
+    setattr(config.train, name, value)
+    with pytest.raises(InputError, match=r"`data.multi_label` .=True. goes with none of `train.label_smoothing`, "):
+        check(config, 1)
+
+
+@pytest.mark.parametrize(
     "name, value, processes, message",
     [
         ("model.pool", (1, 7, 7), 1, r"`model.pool` .=.1, 7, 7.. pools parts of them; set it to .0, 0, 0."),
@@ -101,6 +129,10 @@ def test_a_clip_that_has_not_been_taken_from_the_source_is_refused():
             1,
             r"videos of one class each, and `data.multi_label` is set; train with `finetune.f",
         ),
+        ("train.ema_decay", 0.9, 1, "fits the head at once, without steps, and goes with none of `train.ema_decay`"),
+        ("train.precise_bn_batches", 2, 1, "goes with none of"),
+        ("train.label_smoothing", 0.1, 1, "goes with none of"),
+        ("train.class_weights", "balanced", 1, "goes with none of"),
         ("train.seed", 1, 2, r"trains in one process, and here are 2; start it alone"),
     ],
 )

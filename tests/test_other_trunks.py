@@ -11,7 +11,7 @@ from seeded import drawn
 from siblings import ONE, tiny
 
 import r3d_jax as r3d
-from r3d_jax.training.steps import first_state
+from r3d_jax.training.state import first_state
 from r3d_jax.weights import export as module
 from r3d_jax.weights.export import export
 from r3d_jax.weights.trained import TrainedNetwork

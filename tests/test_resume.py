@@ -15,7 +15,7 @@ import pytest
 from r3d_jax.models.classifier import build
 from r3d_jax.training.metrics_log import read
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import init_state
+from r3d_jax.training.state import init_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.run import restore
 

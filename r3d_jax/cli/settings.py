@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from r3d_jax.config import ClipSpec, Config, check_field
+from r3d_jax.config import RENAMED, ClipSpec, Config, check_field
 from r3d_jax.errors import InputError
 from r3d_jax.weights.load import load
 from r3d_jax.weights.run_files import CONFIG, read_clip, read_config, saved_by_script
@@ -111,7 +111,9 @@ def _read_file(file):
     except Exception as error:  # whatever goes wrong inside the user's file; the last place of it says enough
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename}, line {last.lineno}: {last.line}"
-        raise InputError(f"{type(error).__name__} in the config file: {error}\n  {where}") from error
+        said = str(error)
+        now = "".join(f" ({o} is called {n} now)" for o, n in RENAMED.items() if f"'{o.partition('.')[2]}'" in said)
+        raise InputError(f"{type(error).__name__} in the config file: {said}{now}\n  {where}") from error
     if not isinstance(config, Config):
         raise InputError("--config must name a file whose get_config() returns a Config, as in configs/")
     return config

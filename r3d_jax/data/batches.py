@@ -14,12 +14,13 @@ from jaxtyping import Int
 
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.reading import FAILURES, label_of, open_video, pack_reason, read_or_replace, read_twice
-from r3d_jax.data.sampling import grouped_by_size, names_of, place_of, split_rows, spread_over_classes, steps_per_epoch
+from r3d_jax.data.sampling import grouped_by_size, split_rows, spread_over_classes
+from r3d_jax.data.training_clip import read_random_clip
+from r3d_jax.data.training_order import names_of, training_order
 from r3d_jax.errors import InputError
-from r3d_jax.video.clips import ClipSpec, check_clip, train_clip
-from r3d_jax.video.pixels import read_window
-from r3d_jax.video.transforms import cutter, draw_crop_window, short_edge_size
-from r3d_jax.video.views import crops_of, moments, read_views
+from r3d_jax.video.clips import ClipSpec, check_clip
+from r3d_jax.video.transforms import cutter, short_edge_size
+from r3d_jax.video.views import crops_of, read_views
 
 MIX = 1  # tells the generators that mix a batch from those that draw its clips
 
@@ -67,15 +68,18 @@ def train_batches(
     batch_size: int = 8,
     seed: int = 0,
     videos_per_epoch: int = 0,
+    balanced: bool = False,
+    repeats: int = 1,
     strides: tuple[int, ...] = (),
+    area: tuple[float, ...] = (),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
     augment: Callable | None = None,
     mix: Callable | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> Batches:
     """Endless training batches: `train_batches(...)[k]` is batch k, and `len` of them make an epoch.
 
-    Every epoch shows its videos in a new order, one random clip each; order and clips are drawn from (seed, epoch,
-    place in the epoch).
+    Every epoch shows its videos in a new order, a random clip each, drawn from (seed, epoch, place in the epoch).
 
     Args:
       videos: a prepared data set, as its builder's `load` gives it.
@@ -84,40 +88,37 @@ def train_batches(
       fold: the official split that `split` is of, from 1.
       batch_size: clips of a batch, over all processes.
       seed: of everything that is drawn.
-      videos_per_epoch: videos that an epoch shows; 0: all.
-      strides: first and last of the strides that are drawn, one for each clip; empty: the clip's own.
-      augment: (uint8 clip [time, crop, crop, 3], generator) -> a clip like it.
+      videos_per_epoch, balanced: videos that an epoch shows (0: as many as there are); whether of each class as many.
+      repeats: clips of each video in a batch, each drawn anew; an epoch has as many times the batches.
+      strides, area, aspect, augment: of every clip, as `read_random_clip` takes them.
       mix: (batch, one generator for each pair of clips) -> batch.
       shard: (number of this process, how many there are): its part of every batch is all that it reads.
 
     Returns:
       Batches of `clip` uint8 [batch, time, crop, crop, 3], `label` as `reading.label_of` gives it, and `row` int32
-      [batch]; also `failed`, the row of a video that could not be read and was replaced by another (-1: none), and why,
-      as `reading.reason_of_row` tells of a row of `reason`. What `mix` adds comes with them.
+      [batch]; also `failed`, the row of a video that could not be read and was replaced by another (-1: none), why, as
+      `reading.reason_of_row` tells of a row of `reason`, and what `mix` adds.
 
     Raises:
-      InputError: clip, fold, split or batch size make no sense; on reading a batch: no video of a class can be read.
+      InputError: an argument that makes no sense; on reading a batch: no video of a class can be read.
     """
     rows = _checked_rows(videos, split, fold, clip, batch_size, shard)
-    per_epoch = videos_per_epoch or len(rows)
-    steps = steps_per_epoch(per_epoch, batch_size)
-    process, local = shard[0], batch_size // shard[1]
-    seen = partial(place_of, rows=rows, seed=seed, per_epoch=per_epoch, length=steps * batch_size)
-    read = _clip_reader(clip, strides or (clip.stride, clip.stride), augment)
+    order = {"batch_size": batch_size, "videos_per_epoch": videos_per_epoch, "balanced": balanced, "repeats": repeats}
+    steps, stands = training_order(rows, videos.index["label"][rows], seed=seed, **order)
+    read = partial(read_random_clip, clip=clip, strides=strides, area=area, aspect=aspect, augment=augment)
+    local, first = batch_size // shard[1], batch_size // shard[1] * shard[0]
 
     def example(i: int) -> dict[str, Any]:
-        batch, member = divmod(i, local)
-        epoch, place, row = seen(batch * batch_size + process * local + member)
-        pixels, shown, reason = read_or_replace(videos, rows, row, [seed, epoch, place], read)
-        found = {"clip": pixels, "label": label_of(videos, shown), "row": np.int32(row)}
-        return found | {"failed": row if reason else -1, "reason": pack_reason(reason)}
+        row, seeds = stands(i // local, first + i % local)
+        pixels, shown, reason = read_or_replace(videos, rows, row, seeds, read)
+        told = {"row": np.int32(row), "failed": row if reason else -1, "reason": pack_reason(reason)}
+        return {"clip": pixels, "label": label_of(videos, shown)} | told
 
     batches = grain.MapDataset.range(np.iinfo(np.int32).max).map(example).batch(local)
     if mix:
-        pairs = range(process * local // 2, (process + 1) * local // 2)
-        batches = batches.map_with_index(partial(_mixed, mix, seed, pairs))
-    videos_of = partial(names_of, names=videos.index["name"], batch_size=batch_size, seen=seen)
-    return Batches(batches, steps, videos.index["name"], len(rows), videos_of)
+        batches = batches.map_with_index(partial(_mixed, mix, seed, range(first // 2, (first + local) // 2)))
+    names = videos.index["name"]
+    return Batches(batches, steps, names, len(rows), partial(names_of, names=names, size=batch_size, stands=stands))
 
 
 def eval_batches(
@@ -196,20 +197,6 @@ def read_ahead(
     alone = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=1)
     return alone.mp_prefetch(options, worker_init_fn=_begin_process).map(_without_a_name)
-
-
-def _clip_reader(clip, strides, augment):
-    """(video, generator) -> one random clip of it."""
-
-    def read(video, rng):
-        stride = int(rng.integers(strides[0], strides[1] + 1))
-        shown = moments(video, clip.frame_rate)
-        indices = shown[train_clip(len(shown), rng, frames=clip.frames, stride=stride)]
-        window = draw_crop_window(rng, sizes=clip.train_sizes, crop=clip.crop, flip=clip.flip)
-        pixels = read_window(*video, indices, window)
-        return augment(pixels, rng) if augment else pixels
-
-    return read
 
 
 def _mixed(mix, seed, pairs, k, batch):

@@ -1,6 +1,5 @@
 """Which videos stand in which batch: pure functions of the index, the seed and the epoch."""
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -43,29 +42,29 @@ def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def place_of(
-    clip: int, *, rows: Int[np.ndarray, "row"], seed: int, per_epoch: int, length: int
-) -> tuple[int, int, int]:
-    """(epoch, place in it, row of the data set's index) of a training clip, by its number from 0.
+@lru_cache(maxsize=2)
+def balanced_order(seed: int, epoch: int, counts: tuple[int, ...], length: int) -> Int[np.ndarray, "length"]:
+    """The order in which an epoch shows videos so that every class is shown equally often, give or take one.
+
+    Where an epoch shows more of a class than it has, none of its videos comes a further time before all others have;
+    where it shows fewer, they are drawn anew in each epoch.
 
     Args:
-      rows: of the split.
-      seed: of the order of each epoch.
-      per_epoch: videos that an epoch shows.
-      length: clips of an epoch, in whole batches.
+      counts: how many videos each class has.
+      length: how many an epoch shows.
+
+    Returns:
+      Places among the videos, sorted by class, drawn from (seed, epoch).
     """
-    epoch, place = divmod(clip, length)
-    return epoch, place, int(rows[epoch_order(seed, epoch, len(rows))[place % per_epoch % len(rows)]])
-
-
-def names_of(k: int, *, names: np.ndarray, batch_size: int, seen: Callable) -> list[str]:
-    """The names of the videos that the clips of training batch k are of, in their order.
-
-    Args:
-      names: of every video of the data set.
-      seen: `place_of` of a clip by its number.
-    """
-    return [str(names[seen(clip)[2]]) for clip in range(k * batch_size, (k + 1) * batch_size)]
+    rng = np.random.default_rng([seed, epoch])
+    firsts = np.cumsum([0, *counts[:-1]])
+    classes = rng.permutation(np.flatnonzero(counts))
+    quotas = length // len(classes) + (np.arange(len(classes)) < length % len(classes))
+    shown = []
+    for label, quota in zip(classes, quotas):
+        rounds = [rng.permutation(counts[label]) for _ in range(-(-quota // counts[label]))]
+        shown += [firsts[label] + each for each in np.concatenate([*rounds, [0]])[:quota]]
+    return rng.permutation(np.array(shown, int))
 
 
 def spread_over_classes(

@@ -140,6 +140,7 @@ def _numbers(tested: Tested, network):
     losses = optax.softmax_cross_entropy_with_integer_labels(tested.logits, labels)
     bins, error = statistics.calibration(tested.confidence, tested.predicted == labels)
     numbers = {"loss": float(losses.mean()), "bins": bins, "calibration_error": error}
+    numbers["mean_class_accuracy"] = statistics.mean_class_accuracy(tested.predicted, labels)
     of_videos, of_clips = rank_of(tested.logits, labels), rank_of(tested.of_clips, np.repeat(labels[:, None], clips, 1))
     for k in TOP:
         if k == 1 or k < len(network.class_names):

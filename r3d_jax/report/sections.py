@@ -19,8 +19,9 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int, untest
     """The numbers of a test as lines for a terminal: accuracies with their intervals, the loss, what is missing.
 
     Args:
-      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out), `loss`,
-        `calibration_error` and `largest_class`, its name and the accuracy of always answering it.
+      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out),
+        `mean_class_accuracy`, `loss`, `calibration_error` and `largest_class`, its name and the accuracy of always
+        answering it.
       videos, clips, missing: how many were tested, and how many videos could not be read.
       untested: the classes of which no video was tested.
     """
@@ -31,6 +32,7 @@ def lines(numbers: dict[str, Any], videos: int, clips: int, missing: int, untest
             count = videos if level == "video" else clips
             value, low, high = (f"{each:.2%}" for each in proportion)
             found.append(f"{level}-level top-{k} {value} (95 % interval {low} to {high}) of {count:,} {level}s")
+    found.append(f"video-level mean class accuracy {numbers['mean_class_accuracy']:.2%}")
     name, chance = numbers["largest_class"]
     found.append(f"always answering {name}, the largest class, would reach {chance:.2%}")
     found.append(f"loss {numbers['loss']:.4f}, expected calibration error {numbers['calibration_error']:.2%}")
@@ -51,8 +53,9 @@ def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
     """The numbers of a test as HTML tiles, to be seen at a glance.
 
     Args:
-      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out), `loss`,
-        `calibration_error` and `largest_class`, its name and the accuracy of always answering it.
+      numbers: by name: `video_top1`, `clip_top5`, ... (proportions; those that are missing are left out),
+        `mean_class_accuracy`, `loss`, `calibration_error` and `largest_class`, its name and the accuracy of always
+        answering it.
       videos, clips: how many were tested.
     """
     found = []
@@ -62,6 +65,8 @@ def tiles(numbers: dict[str, Any], videos: int, clips: int) -> str:
             count = videos if level == "video" else clips
             below = f"{interval(proportion)}<br>of {count:,} {level}s"
             found.append(tile(f"{level}-level top-{k}", percent(proportion.value, 2), below))
+    of_classes = percent(numbers["mean_class_accuracy"], 2)
+    found.append(tile("mean class accuracy", of_classes, "video level, each class counted the same"))
     name, chance = numbers["largest_class"]
     found.append(tile("largest class", percent(chance, 2), f"always answering {escape(name)}"))
     found.append(tile("loss", f"{numbers['loss']:.4f}", "cross-entropy of the videos"))

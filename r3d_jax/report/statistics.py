@@ -106,6 +106,11 @@ def by_class(matrix: Int[np.ndarray, "label predicted"], names: tuple[str, ...])
     return rows
 
 
+def mean_class_accuracy(predicted: Labels, labels: Labels) -> float:
+    """The mean, over the classes that have videos, of the part of a class's videos that is recognised."""
+    return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))
+
+
 def calibration(confidence: Float[np.ndarray, "video"], right: Bool[np.ndarray, "video"]) -> tuple[list[Bin], float]:
     """Bins of confidence, those without a video left out, and the expected calibration error.
 

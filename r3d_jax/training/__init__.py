@@ -6,10 +6,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluation": ["describe", "evaluate"],
-        "losses": ["cross_entropy"],
+        "losses": ["balanced_weights", "clip_weights", "cross_entropy"],
         "metrics": ["count", "hits", "summarise"],
         "metrics_log": ["MetricsLog", "draw_curves"],
-        "optim": ["factors_of_blocks", "multistep", "sgd"],
-        "steps": ["TrainState", "eval_step", "first_state", "init_state", "train_step"],
+        "optim": ["adamw", "factors_of_blocks", "multistep", "sgd"],
+        "state": ["TrainState", "first_state", "init_state"],
+        "steps": ["eval_step", "train_step"],
     },
 )

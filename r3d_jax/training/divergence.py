@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from r3d_jax.errors import InputError
-from r3d_jax.training.steps import TrainState
+from r3d_jax.training.state import TrainState
 from r3d_jax.weights.integrity import all_finite
 
 REMEDY = (

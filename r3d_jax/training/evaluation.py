@@ -49,10 +49,11 @@ def evaluate(
       stop: asked before each batch; where it says so in any process, all give up.
 
     Returns:
-      `video_top1`, `clip_top1` and so on, from 0 to 1; `videos` and `clips`, how many were counted; `loss`, the mean
-      cross-entropy of the videos; `missing`; `untested_classes`, how many have no video that was counted. Of several
-      labels there is `map` in place of the accuracies, over the classes that have a video, and the loss is the mean
-      binary cross-entropy. None where `stop` came true.
+      `video_top1`, `clip_top1` and so on, from 0 to 1; `mean_class_accuracy`, the mean over the classes of each one's
+      own `video_top1`; `videos` and `clips`, how many were counted; `loss`, the mean cross-entropy of the videos;
+      `missing`; `untested_classes`, how many have no video that was counted. Of several labels there is `map` in place
+      of the accuracies, over the classes that have a video, and the loss is the mean binary cross-entropy. None where
+      `stop` came true.
 
     Raises:
       InputError: no video can be read, or none of several labels has one; several labels, and a head whose activation
@@ -97,6 +98,8 @@ def describe(summary: dict[str, int | float], num_videos: int, baseline: float |
     for level in ("video", "clip") if not parts else ():
         tops = [name for name in summary if name.startswith(f"{level}_top")]
         listing = ", ".join(f"top-{name.partition('_top')[2]} {summary[name]:.2%}" for name in tops)
+        if level == "video":
+            listing += f", mean class {summary['mean_class_accuracy']:.2%}"
         parts.append(f"{level}-level {listing} of {summary[f'{level}s']:,} {level}s")
     drawn = summary["videos"] + summary["missing"] < num_videos
     if drawn:
@@ -142,7 +145,7 @@ def _add(totals, each, late):
     if "scores" in counts:
         each.append([counts.pop(name) for name in ("scores", "labels", "valid")])
     for name, value in {**counts, "stop": asked}.items():
-        totals[name] = totals.get(name, 0) + value.item()
+        totals[name] = totals.get(name, 0) + (value if value.ndim else value.item())
 
 
 class _Example:

@@ -19,6 +19,7 @@ from r3d_jax.data.census import census_of, gaps, near_equal, same_videos
 from r3d_jax.data.demo import Demo
 from r3d_jax.data.hmdb51 import HMDB51
 from r3d_jax.data.kinetics import Kinetics
+from r3d_jax.data.sampling import split_rows
 from r3d_jax.data.sources import ORIGIN, read_origin
 from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
@@ -26,7 +27,8 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.training import schedules
 from r3d_jax.training.logs import say
-from r3d_jax.training.optim import factors_of_blocks, sgd
+from r3d_jax.training.losses import balanced_weights
+from r3d_jax.training.optim import adamw, factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
 
@@ -73,11 +75,15 @@ def _faults(videos, fold, folder):
     ]
 
 
-def make_train_batches(config: Config, videos: VideoSet) -> Batches:
-    """The training batches of the configuration, of which each process reads its shard."""
+def make_train_batches(config: Config, videos: VideoSet, *, mixed: bool = True) -> Batches:
+    """The training batches of the configuration, of which each process reads its shard.
+
+    Args:
+      mixed: whether clips are mixed where the configuration says so.
+    """
     train, augmented = config.train, config.augment
     changes = {name: getattr(augmented, name) for name in ("operations", "magnitude", "erase")}
-    mixed = augmented.mixup or augmented.cutmix
+    mixed = mixed and bool(augmented.mixup or augmented.cutmix)
     return train_batches(
         videos,
         "train",
@@ -86,7 +92,11 @@ def make_train_batches(config: Config, videos: VideoSet) -> Batches:
         batch_size=train.batch_size,
         seed=train.seed,
         videos_per_epoch=train.videos_per_epoch,
+        balanced=train.balanced_sampling,
+        repeats=augmented.repeats,
         strides=tuple(augmented.strides),
+        area=tuple(augmented.area),
+        aspect=tuple(augmented.aspect),
         augment=partial(augment, jitter=tuple(augmented.jitter), **changes),
         mix=partial(mix_pairs, mixup=augmented.mixup, cutmix=augmented.cutmix) if mixed else None,
         shard=shard(),
@@ -131,13 +141,15 @@ def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Call
 def make_optimizer(
     config: Config, model: Classifier, steps_per_epoch: int
 ) -> tuple[optax.GradientTransformation, np.ndarray]:
-    """The configured SGD for the parameters of `model`, and the learning rate of every step, which is that of heads."""
+    """The optimiser for the parameters of `model`, and the learning rate of every step, which is that of heads."""
     optim, finetune, epochs = config.optim, config.finetune, config.train.epochs
     schedule = make_schedule(optim, epochs, steps_per_epoch)
-    tx = sgd(
+    if optim.name == "adamw":
+        of_kind = partial(adamw, betas=tuple(optim.betas), epsilon=optim.epsilon)
+    else:
+        of_kind = partial(sgd, momentum=optim.momentum, nesterov=optim.nesterov)
+    tx = of_kind(
         schedule,
-        momentum=optim.momentum,
-        nesterov=optim.nesterov,
         weight_decay=optim.weight_decay,
         decay_batch_norm=optim.decay_batch_norm,
         trunk_factor=0.0 if finetune.freeze_trunk else finetune.trunk_factor,
@@ -145,12 +157,14 @@ def make_optimizer(
             model.trunk.block_names(), layer_decay=optim.layer_decay, freeze_until=finetune.freeze_until
         ),
     )
+    if optim.clip_norm:
+        tx = optax.chain(optax.clip_by_global_norm(optim.clip_norm), tx)
     return tx, np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(epochs * steps_per_epoch)))
 
 
 def train_options(config: Config) -> dict[str, Any]:
-    """Further arguments of `train_step`."""
-    names = ("seed", "sync_batch_norm", "micro_batches", "dtype")
+    """Further arguments of `train_step`, but for class weights, which depend on the videos."""
+    names = ("seed", "sync_batch_norm", "gradient_accumulation", "dtype", "label_smoothing", "ema_decay")
     options = {name: getattr(config.train, name) for name in names}
     options |= {name: getattr(config.finetune, name) for name in ("freeze_trunk", "freeze_until")}
     frozen = config.finetune.batch_norm == "frozen"
@@ -160,6 +174,20 @@ def train_options(config: Config) -> dict[str, Any]:
 def head_alone(config: Config) -> Config:
     """The configuration of the steps in which the head alone is trained (`finetune.head_first`)."""
     return replace(config, finetune=replace(config.finetune, freeze_trunk=True))
+
+
+def class_weights(config: Config, videos: VideoSet) -> tuple[float, ...]:
+    """What each class weighs in the loss, by the training videos; empty: all the same."""
+    if config.train.class_weights == "none":
+        return ()
+    labels = videos.index["label"][split_rows(videos, config.data.fold, "train")]
+    return balanced_weights(labels, len(videos.class_names))
+
+
+def precise_options(config: Config) -> dict[str, Any]:
+    """Further arguments of `batch_statistics`."""
+    names = ("sync_batch_norm", "freeze_trunk", "freeze_until", "dtype")
+    return {name: value for name, value in train_options(config).items() if name in names}
 
 
 def eval_options(config: Config) -> dict[str, Any]:

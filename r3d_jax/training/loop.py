@@ -22,9 +22,11 @@ from r3d_jax.training.failures import Failures
 from r3d_jax.training.initialise import compare_clips, take_over, warn_of_clips
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics_log import MetricsLog
+from r3d_jax.training.precise_batch_norm import with_precise_statistics
 from r3d_jax.training.processes import agree, first_then_others, is_first
 from r3d_jax.training.signals import noted
-from r3d_jax.training.steps import abstract_state, init_state, train_step
+from r3d_jax.training.state import abstract_state, init_state
+from r3d_jax.training.steps import train_step
 from r3d_jax.training.task import prepare
 from r3d_jax.training.throughput import Throughput
 from r3d_jax.training.time_left import TimeLeft
@@ -55,7 +57,7 @@ def run(config: Config, workdir: Path, devices: list[jax.Device] | None = None) 
 def _run(task, alone):
     """Steps and tests of a run that is this process's alone; the exit status."""
     received, workdir = [], task.workdir
-    folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx)
+    folder, like = workdir / CHECKPOINTS, abstract_state(task.model, task.tx, ema=task.ema)
     with told_when_full(workdir, bytes_of(like), "a checkpoint"), noted(received), ExitStack() as opened:
         checkpoints = opened.enter_context(Checkpoints(folder, description_of(workdir))) if is_first() else None
         if alone and (left := remove_unfinished(folder)):
@@ -68,9 +70,9 @@ def _run(task, alone):
         untested = step and testing.is_due(task, step) and not testing.is_done(task, step)
         over = not untested and testing.is_over(task, step)
         if untested:
-            _test(task, state, checkpoints, log, received)
+            _test(task, with_precise_statistics(task, state), checkpoints, log, received)
         elif over:
-            testing.retest(task, state, lambda: bool(received))
+            testing.retest(task, with_precise_statistics(task, state), lambda: bool(received))
         elif alone:
             unmark(workdir)
         step = _train(task, state, checkpoints, log, received)
@@ -87,7 +89,7 @@ def _run(task, alone):
 
 def _initial_state(task, checkpoints):
     """The newest checkpoint's state or a fresh one, on all devices."""
-    like = placed(abstract_state(task.model, task.tx), jax.local_devices()[:1])
+    like = placed(abstract_state(task.model, task.tx, ema=task.ema), jax.local_devices()[:1])
     state = checkpoints.restore(like) if checkpoints else None
     if agree(state is not None):
         state = agree(state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like))
@@ -101,7 +103,7 @@ def _initial_state(task, checkpoints):
         if caution := warn_of_clips(task.config.clip, task.source.clip):
             say(caution)
         fresh = fresh._replace(**variables)
-    return replicate(fresh, task.devices)
+    return replicate(fresh.averaging() if task.ema else fresh, task.devices)
 
 
 def _train(task, state, checkpoints, log, received):
@@ -116,8 +118,8 @@ def _train(task, state, checkpoints, log, received):
         return _train_head(task, state, checkpoints, log, received)
     reading = {"workers": config.data.workers, "processes": config.data.processes}
     data = iter(read_ahead(task.train, start=step, stop=total, **reading))
-    compiled, failures = None, Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
-    saved_at, left = time.monotonic(), TimeLeft(task)
+    compiled, ready, saved_at, left = None, state, time.monotonic(), TimeLeft(task)
+    failures = Failures(task.train.names, most_broken(task.train.num_videos, config.data.max_broken))
     with closing(data), Progress(total, step, unit="step", label="Training") as progress:
         throughput = Throughput(task.pace, progress, log, checkpoints.notes(step) if checkpoints and step else None)
         for batch in throughput.timed(data):
@@ -134,25 +136,27 @@ def _train(task, state, checkpoints, log, received):
             (state, metrics), stop = compiled(state, batch)
             step += 1
             throughput.add(step, metrics | {"stop": stop})
+            due = testing.is_due(task, step)
+            # Not to be stopped: what is saved is what is tested.
+            ready = with_precise_statistics(task, state) if due else state
             if throughput.stop:
                 break
             left.tell(step)
             if log and step > 1 and (step - 1) % len(task.train) == 0:
                 testing.advise(task, step // len(task.train))
-            due = testing.is_due(task, step)
             if due or time.monotonic() - saved_at >= 60 * config.train.checkpoint_minutes:
                 throughput.flush()
-                _save(checkpoints, state, notes=throughput.sums)
+                _save(checkpoints, ready, notes=throughput.sums)
                 saved_at = time.monotonic()
             if due:
-                _test(task, state, checkpoints, log, received)
+                _test(task, ready, checkpoints, log, received)
                 throughput.restart()
                 left.restart()
                 if testing.is_over(task, step):
                     break
         throughput.flush()
     gc.collect()  # the iterator's cycles hold shared memory, which Python complains of at the end
-    _save(checkpoints, state, notes=throughput.sums)
+    _save(checkpoints, ready, notes=throughput.sums)
     if reason := failures.too_many():
         raise InputError(reason)
     if summary := failures.summary():
@@ -175,6 +179,7 @@ def _compile(task, state, batch, step, progress):
     head = step < task.head_steps
     options = from_config.train_options(from_config.head_alone(task.config) if head else task.config)
     options |= {"model": task.model, "tx": task.head_tx if head else task.tx}
+    options["class_weights"] = from_config.class_weights(task.config, task.videos)
     progress.doing("compiling")
     compiled = pmap(train_step, state, batch, devices=task.devices, donate=True, **options)
     progress.doing()

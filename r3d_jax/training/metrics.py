@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
@@ -42,6 +43,7 @@ def count(
     """Sums over the `valid` videos: `videos`, `clips`, `loss` (cross-entropy of the videos), and hits at both levels.
 
     A hit of `video_top5` is a video whose label is among the five largest logits; `clip_top5` likewise of its views.
+    `class_videos` and `class_hits` are arrays [class]: the videos of each class, and those whose largest logit it has.
     """
     _, views, classes = view_logits.shape
     clip_logits, clip_labels = view_logits.reshape(-1, classes), jnp.repeat(labels, views)
@@ -50,6 +52,8 @@ def count(
     for k in topk:
         counts[f"video_top{k}"] = (hits(video_logits, labels, k) & valid).sum()
         counts[f"clip_top{k}"] = (hits(clip_logits, clip_labels, k) & jnp.repeat(valid, views)).sum()
+    for name, counted in (("class_videos", valid), ("class_hits", valid & hits(video_logits, labels, 1))):
+        counts[name] = jnp.zeros(classes, jnp.int32).at[labels].add(counted)
     return counts
 
 
@@ -69,10 +73,14 @@ def count_multi_label(
     return {"videos": valid.sum(), "clips": clips, "loss": jnp.where(valid, losses, 0).sum()}
 
 
-def summarise(counts: dict[str, float], num_classes: int, topk: tuple[int, ...] = TOP) -> dict[str, int | float]:
+def summarise(
+    counts: dict[str, float | np.ndarray], num_classes: int, topk: tuple[int, ...] = TOP
+) -> dict[str, int | float]:
     """Mean loss, the accuracies and their denominators, from `count`'s sums over all batches.
 
-    A top-k is left out where there are not more classes than k: any network would have it.
+    A top-k is left out where there are not more classes than k: any network would have it. `mean_class_accuracy` is
+    the mean, over the classes that have videos, of the video-level top-1 of each class's own: each class counts the
+    same, however many videos it has.
     """
     summary = {level: int(counts[level]) for level in ("videos", "clips")}
     summary["loss"] = counts["loss"] / counts["videos"]
@@ -80,6 +88,9 @@ def summarise(counts: dict[str, float], num_classes: int, topk: tuple[int, ...] 
         for k in topk:
             if k < num_classes:
                 summary[f"{level}_top{k}"] = counts[f"{level}_top{k}"] / counts[f"{level}s"]
+    if "class_videos" in counts:
+        there = np.flatnonzero(counts["class_videos"])
+        summary["mean_class_accuracy"] = float((counts["class_hits"][there] / counts["class_videos"][there]).mean())
     return summary
 
 

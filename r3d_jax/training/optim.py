@@ -1,4 +1,4 @@
-"""The optimiser: SGD with PyTorch's semantics as an optax chain, and the multistep learning rate."""
+"""The optimisers: SGD and AdamW with PyTorch's semantics as optax chains, and the multistep learning rate."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -63,16 +63,48 @@ def sgd(
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=None if decay_batch_norm else not_batch_norm),
         optax.trace(momentum, nesterov) if momentum else optax.identity(),
-        # A number is a schedule too, so that the state of one can go on with the other.
-        optax.scale_by_learning_rate(learning_rate if callable(learning_rate) else lambda _: learning_rate),
-        optax.identity() if trunk_factor == 1 and not block_factors else _scale_trunk(trunk_factor, block_factors),
+        optax.scale_by_learning_rate(_schedule(learning_rate)),
+        _scale_trunk(trunk_factor, block_factors),
+    )
+
+
+def adamw(
+    learning_rate: Callable | float,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.01,
+    decay_batch_norm: bool = False,
+    trunk_factor: float = 1.0,
+    block_factors: Mapping[str, float] | None = None,
+) -> optax.GradientTransformation:
+    """AdamW as PyTorch has it: Adam whose weight decay is not part of the gradient (arXiv:1711.05101).
+
+    m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= learning_rate * (m' / (sqrt(v') + epsilon) + weight_decay * w),
+    where m' and v' are m / (1 - b1^t) and v / (1 - b2^t) at step t, from 1.
+
+    Args:
+      learning_rate: a number, or step -> number, such as `multistep` or any schedule of optax.
+      betas: b1 and b2, what the two averages keep from step to step.
+      epsilon: added to the square root.
+      weight_decay: of all parameters but batch norm's scale and bias, unless `decay_batch_norm`; as the update is, it
+        is multiplied by the learning rate and the factors.
+      trunk_factor, block_factors: of the learning rate, as `sgd` takes them.
+
+    Raises:
+      InputError: on the first update: a parameter of the trunk that belongs to no block of `block_factors`.
+    """
+    mask = None if decay_batch_norm else not_batch_norm
+    return optax.chain(
+        optax.adamw(_schedule(learning_rate), *betas, eps=epsilon, weight_decay=weight_decay, mask=mask),
+        _scale_trunk(trunk_factor, block_factors),
     )
 
 
 def factors_of_blocks(
     blocks: Sequence[str], *, layer_decay: float = 1.0, freeze_until: str = ""
 ) -> dict[str, float] | None:
-    """What `sgd` multiplies the learning rate of each block by: less the further it is from the head.
+    """What an optimiser multiplies the learning rate of each block by: less the further it is from the head.
 
     The factor is layer_decay ** depth: depth 1 is the last block, 2 the one before it, and so on to the stem; heads are
     at depth 0 (BEiT's fine-tuning, arXiv:2106.08254). Blocks whose names differ in their pathway alone run side by side
@@ -104,7 +136,15 @@ def not_batch_norm(params: dict) -> dict:
     return {name: not_batch_norm(child) if isinstance(child, dict) else True for name, child in params.items()}
 
 
+def _schedule(learning_rate):
+    """A number is a schedule too, so that the state of one can go on with the other."""
+    return learning_rate if callable(learning_rate) else lambda _: learning_rate
+
+
 def _scale_trunk(factor, block_factors):
+    if factor == 1 and not block_factors:
+        return optax.identity()
+
     def scaled(path, update):
         own = block_factors[_block_of(path, block_factors)] if block_factors else 1.0
         return factor * own * update

@@ -17,7 +17,7 @@ from r3d_jax.training.features import Features, collect_features
 from r3d_jax.training.logistic import fit_path
 from r3d_jax.training.logs import say
 from r3d_jax.training.metrics import count, summarise
-from r3d_jax.training.steps import TrainState
+from r3d_jax.training.state import TrainState
 from r3d_jax.training.task import Task
 from r3d_jax.weights.integrity import checksum
 
@@ -79,7 +79,7 @@ def evaluate_head(task: Task, variables: dict, stop: Callable[[], bool]) -> dict
     labels, valid = jnp.asarray(test.labels), jnp.ones(len(logits), bool)
     counts = count(logits, average_views(logits, model=task.model), labels, valid)
     classes = task.model.heads[0].num_classes
-    summary = summarise({name: value.item() for name, value in counts.items()}, classes)
+    summary = summarise({name: x if x.ndim else x.item() for name, x in jax.device_get(counts).items()}, classes)
     summary |= {"missing": len(missing.rows), "untested_classes": classes - len(np.unique(test.labels))}
     return summary | _nearest(train, test)
 

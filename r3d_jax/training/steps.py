@@ -1,7 +1,6 @@
 """One step of training and one of testing: pure, arrays in, arrays out, on one device or mapped over many."""
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,51 +9,11 @@ from jax import lax
 from jaxtyping import Array
 
 from r3d_jax.errors import InputError
-from r3d_jax.models.classifier import Classifier, abstract_variables, init_variables
+from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.predict import average_views, normalise, predict_views
-from r3d_jax.training.losses import binary_cross_entropy, cross_entropy
+from r3d_jax.training.losses import binary_cross_entropy, clip_weights, cross_entropy
 from r3d_jax.training.metrics import TOP, count, count_multi_label, hits
-from r3d_jax.video.clips import ClipSpec
-
-
-class TrainState(NamedTuple):
-    """Everything that training changes: arrays, the same on every device."""
-
-    step: Array
-    params: dict
-    batch_stats: dict
-    opt_state: Any
-
-    @property
-    def variables(self) -> dict:
-        """What the model's `apply`, `predict_fn` and `evaluate` take: `params` and `batch_stats`."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
-
-
-def init_state(model: Classifier, tx: optax.GradientTransformation, *, seed: int = 0, clip: ClipSpec) -> TrainState:
-    """The state at step 0: fresh variables drawn by `seed`, and the optimiser's beginning.
-
-    Args:
-      model: the network.
-      tx: any optimiser of optax.
-      clip: what the network is to be trained on.
-
-    Raises:
-      InputError: clips that the network's pool cannot take.
-    """
-    clip_shape = (*clip.shape[:3], model.trunk.input_planes)
-    return first_state(init_variables(model, jax.random.key(seed), clip_shape), tx)
-
-
-def first_state(variables: dict, tx: optax.GradientTransformation) -> TrainState:
-    """The state at step 0 of training that begins with `variables`, such as those of a trained network."""
-    params = variables["params"]
-    return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], tx.init(params))
-
-
-def abstract_state(model: Classifier, tx: optax.GradientTransformation) -> TrainState:
-    """The shapes and types of a state's arrays, without computing any."""
-    return jax.eval_shape(partial(first_state, tx=tx), abstract_variables(model))
+from r3d_jax.training.state import TrainState, apply_gradients
 
 
 def train_step(
@@ -69,9 +28,12 @@ def train_step(
     freeze_trunk: bool = False,
     freeze_until: str = "",
     freeze_batch_norm: bool = False,
-    micro_batches: int = 1,
+    gradient_accumulation: int = 1,
     remat: tuple[int, ...] = (),
     dtype: str = "float32",
+    label_smoothing: float = 0.0,
+    class_weights: tuple[float, ...] = (),
+    ema_decay: float = 0.0,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One step of the optimiser on the mean loss of a batch: pure, for `jax.jit`, `jax.pmap` and `jax.shard_map`.
 
@@ -84,43 +46,65 @@ def train_step(
 
     Args:
       batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip], or of several labels uint8
-        [clip, class]; of mixed clips also `other` and `weight`, as the `losses` say. What else is in it is left alone.
+        [clip, class]; of mixed clips also `other` and `weight`, as the losses take them. What else is in it is ignored.
       tx: any optimiser of optax.
-      seed: of dropout, which is drawn from (seed, step, device, micro-batch).
+      seed: of dropout, which is drawn from (seed, step, device, part).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
       freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
       freeze_until: the same up to a stage or block, such as "stage2"; of weight decay there, the optimiser must know.
       freeze_batch_norm: batch norm uses and keeps the running statistics, which small batches of one's own spoil.
-      micro_batches: parts of the device's batch that are computed one after the other, their gradients averaged. Batch
-        norm takes the statistics of each by itself and updates the running ones by each.
+      gradient_accumulation: parts of the device's batch that are computed one after the other, their gradients
+        averaged. Batch norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
+      label_smoothing, class_weights: as `losses.cross_entropy` takes them. The mean over all devices and parts
+        is weighted by class: the sum of the losses over that of the clips' weights.
+      ema_decay: d, of an average of the weights and of batch norm's running statistics: after each step, a = d a +
+        (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
 
     Returns:
       The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it. A clip of several
       labels counts as right if the class of the largest logit is one of them.
 
     Raises:
-      InputError: several labels, and a head whose activation is not a sigmoid.
+      InputError: several labels, and a head whose activation is not a sigmoid, label smoothing or class weights.
     """
-    check_labels(batch["label"], model)
-    clips = {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
-    device = lax.axis_index(axis_name) if axis_name else 0
-    dropout = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), device)
+    clips = _clips_of(batch, model, one_each=bool(label_smoothing or class_weights))
     network = {"model": model, "remat": remat, "dtype": dtype, "freeze_batch_norm": freeze_batch_norm}
     network["axis_name"] = axis_name if sync_batch_norm else None
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
-    sums, batch_stats = _gradients(state, clips, jax.random.split(dropout, micro_batches), **network)
-    gradients, metrics = jax.tree.map(lambda total: total / micro_batches, sums)
-    if axis_name:
-        gradients, batch_stats, metrics = lax.pmean((gradients, batch_stats, metrics), axis_name)
-    updates, opt_state = tx.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+    network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
+    network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
+    keys = _dropout_keys(seed, state.step, axis_name, gradient_accumulation)
+    gradients, batch_stats, metrics = _gradients(state, clips, keys, over=axis_name, **network)
+    return apply_gradients(state, gradients, batch_stats, tx=tx, ema_decay=ema_decay), metrics
 
 
-def _gradients(state, clips, keys, **network):
-    """((gradients, metrics), batch statistics) of as many parts of the clips as there are keys, summed over them."""
+def _clips_of(batch, model, *, one_each):
+    """What a step takes of a batch, once its labels suit the network."""
+    check_labels(batch["label"], model, one_each=one_each)
+    return {name: batch[name] for name in ("clip", "label", "other", "weight") if name in batch}
+
+
+def _dropout_keys(seed, step, axis_name, count):
+    """One key for each part of this device's clips."""
+    device = lax.axis_index(axis_name) if axis_name else 0
+    return jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), device), count)
+
+
+def _mean_weight(clips, class_weights, axis_name):
+    """What a clip counts on average over all devices: by that, plain means become weighted ones."""
+    if not class_weights:
+        return 1.0
+    mean = clip_weights(clips, class_weights).mean()
+    return lax.pmean(mean, axis_name) if axis_name else mean
+
+
+def _gradients(state, clips, keys, *, over, **network):
+    """Gradients, batch statistics and metrics of as many parts of the clips as there are keys, averaged over them.
+
+    Over the devices of the mapped axis `over`, too.
+    """
 
     def part(carry, clips_and_key):
         batch_stats, sums = carry
@@ -133,10 +117,11 @@ def _gradients(state, clips, keys, **network):
     parts = jax.tree.map(lambda x: x.reshape(len(keys), -1, *x.shape[1:]), clips)
     zeros = jax.tree.map(jnp.zeros_like, params), {"loss": jnp.zeros(()), "accuracy": jnp.zeros(())}
     (batch_stats, sums), _ = lax.scan(part, _varying_as(clips["clip"], (first_stats, zeros)), (parts, keys))
-    return sums, batch_stats
+    gradients, metrics = jax.tree.map(lambda total: total / len(keys), sums)
+    return lax.pmean((gradients, batch_stats, metrics), over) if over else (gradients, batch_stats, metrics)
 
 
-def _loss(params, batch_stats, clips, key, *, model, dtype, **options):
+def _loss(params, batch_stats, clips, key, *, model, dtype, mean_weight, label_smoothing, class_weights, **options):
     """The mean loss of the clips; beside it the new batch statistics and the metrics."""
     logits, updated = model.apply(
         {"params": params, "batch_stats": batch_stats},
@@ -146,8 +131,11 @@ def _loss(params, batch_stats, clips, key, *, model, dtype, **options):
         mutable=["batch_stats"],
         rngs={"dropout": key},
     )
-    loss = binary_cross_entropy if clips["label"].ndim == 2 else cross_entropy
-    metrics = {"loss": loss(logits, clips).mean(), "accuracy": hits(logits, clips["label"], 1).mean()}
+    if clips["label"].ndim == 2:
+        losses = binary_cross_entropy(logits, clips)
+    else:
+        losses = cross_entropy(logits, clips, label_smoothing=label_smoothing, class_weights=class_weights)
+    metrics = {"loss": losses.mean() / mean_weight, "accuracy": hits(logits, clips["label"], 1).mean()}
     return metrics["loss"], (updated["batch_stats"], metrics)
 
 
@@ -192,12 +180,18 @@ def eval_step(
     return counts | each
 
 
-def check_labels(labels: Array, model: Classifier) -> None:
+def check_labels(labels: Array, model: Classifier, *, one_each: bool = False) -> None:
     """Refuses several labels for a network whose classes exclude each other, of whatever shape they are.
 
+    Args:
+      labels: of clips or videos.
+      one_each: whether label smoothing or class weights are asked for.
+
     Raises:
-      InputError: labels [.., class] and a head whose activation is not a sigmoid.
+      InputError: labels [.., class] and a head whose activation is not a sigmoid, or `one_each`.
     """
+    if labels.ndim == 2 and one_each:
+        raise InputError("`label_smoothing` and `class_weights` are for one label each, and these clips have several")
     activation = model.heads[0].activation
     if labels.ndim == 2 and activation != "sigmoid":
         raise InputError(

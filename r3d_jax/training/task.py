@@ -57,6 +57,11 @@ class Task(NamedTuple):
     test_clip: float
 
     @property
+    def ema(self) -> bool:
+        """Whether an average of the weights is kept."""
+        return self.config.train.ema_decay > 0
+
+    @property
     def total_steps(self) -> int:
         """Steps of all epochs that the configuration asks for."""
         return self.config.train.epochs * len(self.train)
@@ -119,7 +124,7 @@ def _settled(config, workdir, videos, model, devices):
     if (workdir / CONFIG).exists() and not saved_by_script(workdir):
         config = choose.taken_from(config, read_config(workdir))
     else:
-        parts = len(devices) * config.train.micro_batches
+        parts = len(devices) * config.train.gradient_accumulation
         shape = config.clip.shape[:3]
         fits = memory_of(devices[0]) // 2 // (KEPT * activations(model, shape)) * parts
         config = choose.choose(config, videos=count, fits=agree(max(1, fits)), parts=parts)

@@ -10,9 +10,11 @@ from jaxtyping import Float32, UInt8
 
 from r3d_jax.video.clips import ClipSpec
 
+MIDDLE = 0.5 - 1e-9  # what is over, if odd, is one more below and right
+
 
 class CropWindow(NamedTuple):
-    """What a training clip shows of its frames: a square, cut out once they are resized.
+    """What a training clip shows of its frames: a square, cut out once they are resized, or a rectangle made one.
 
     Attributes:
       short_edge: pixels of the frame's short edge, to which it is resized.
@@ -20,6 +22,7 @@ class CropWindow(NamedTuple):
       top: where the square is among the places where it fits, from 0 (above) to 1.
       left: where the square is among the places where it fits, from 0 (left) to 1.
       flip: whether it is mirrored, left to right.
+      cut: (height, width) in pixels of a rectangle that is cut out and resized to the square; None: the square is cut.
     """
 
     short_edge: int
@@ -27,6 +30,7 @@ class CropWindow(NamedTuple):
     top: float
     left: float
     flip: bool
+    cut: tuple[int, int] | None = None
 
     def box(self, stored: tuple[int, int], target: tuple[int, int], *, even: bool = False) -> tuple[slice, slice]:
         """The rows and columns of a stored frame that become the square once the frame is resized.
@@ -37,10 +41,8 @@ class CropWindow(NamedTuple):
           even: whether the box begins and ends at even pixels, for frames whose colour has half of the resolution.
         """
         unit = 2 if even else 1
-        return tuple(
-            _span(self.crop, share, edge, whole, unit)
-            for share, edge, whole in zip((self.top, self.left), stored, target)
-        )
+        cut = self.cut or (self.crop, self.crop)
+        return tuple(_span(*axis, unit) for axis in zip(cut, (self.top, self.left), stored, target))
 
 
 def draw_crop_window(rng: np.random.Generator, *, sizes: tuple[int, int], crop: int, flip: float) -> CropWindow:
@@ -54,6 +56,41 @@ def draw_crop_window(rng: np.random.Generator, *, sizes: tuple[int, int], crop: 
     short_edge = int(rng.integers(sizes[0], sizes[1] + 1))
     top, left, chance = rng.random(3)
     return CropWindow(short_edge, crop, float(top), float(left), bool(chance < flip))
+
+
+def draw_resized_window(
+    rng: np.random.Generator,
+    *,
+    size: tuple[int, int],
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    crop: int,
+    flip: float,
+) -> CropWindow:
+    """Draws a random resized crop (Szegedy et al., arXiv:1409.4842), as torchvision's `RandomResizedCrop` does.
+
+    Of ten tries the first whose rectangle fits into the frame is taken; without one, the largest in the middle of the
+    frame whose aspect is allowed.
+
+    Args:
+      size: (height, width) of the frame in pixels.
+      area: first and last of the part of the frame's area that the rectangle has.
+      aspect: first and last of its width over its height; its logarithm is drawn evenly.
+      crop: pixels of the edge of the square that it is resized to.
+      flip: probability of a horizontal flip.
+    """
+    height, width = size
+    for _ in range(10):
+        pixels, ratio = height * width * rng.uniform(*area), np.exp(rng.uniform(*np.log(aspect)))
+        cut = round(np.sqrt(pixels / ratio)), round(np.sqrt(pixels * ratio))
+        if 0 < cut[0] <= height and 0 < cut[1] <= width:
+            top, left = rng.random(2)
+            break
+    else:
+        ratio = min(max(width / height, aspect[0]), aspect[1])
+        cut = min(height, round(width / ratio)), min(width, round(height * ratio))
+        top = left = MIDDLE
+    return CropWindow(min(size), crop, float(top), float(left), bool(rng.random() < flip), cut)
 
 
 def short_edge_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -123,6 +160,7 @@ def _squares(frames, corners, edge):
 
 
 def _span(crop, share, edge, whole, unit):
+    """Of an axis of `edge` stored pixels, what shows `crop` of the `whole` that it is resized to."""
     length = min(max(unit, round(crop * edge / whole / unit) * unit), edge - edge % unit)
     first = int(share * ((edge - length) // unit + 1)) * unit
     return slice(min(first, edge - length), min(first, edge - length) + length)

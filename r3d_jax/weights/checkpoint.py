@@ -19,6 +19,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.weights.complaints import late_complaints_unheard
 from r3d_jax.weights.integrity import checksum
 from r3d_jax.weights.same_run import check_same_description, check_same_network, named
+from r3d_jax.weights.stored_state import from_items, like_stored, to_items
 
 KEPT = {"last": 2, "best": 1}
 
@@ -74,7 +75,7 @@ class Checkpoints:
         manager, step = self._managers[kind], int(state.step)
         if step not in manager.all_steps():
             state = jax.tree.map(np.array, state)  # one copy, before the next step takes the memory
-            items = {"variables": state.variables, "rest": {"step": state.step, "opt_state": state.opt_state}}
+            items = to_items(state)
             facts = {"description": self._description, "notes": dict(notes or {})}
             sums = {name: checksum(named(item), facts) for name, item in items.items()}
             args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
@@ -104,9 +105,8 @@ class Checkpoints:
           InputError: the checkpoint is of another network or optimiser, was saved with another description, or none of
             them can be read.
         """
-        rest = {"step": like.step, "opt_state": like.opt_state}
         manager = self._managers["last"]
-        found = _restore_newest(manager, {"variables": like.variables, "rest": rest}, self._description)
+        found = _restore_newest(manager, to_items(like), self._description)
         if found is None:
             return None
         for step in manager.all_steps():
@@ -115,8 +115,7 @@ class Checkpoints:
                 damaged.mkdir(exist_ok=True)
                 (manager.directory / str(step)).rename(damaged / f"{step}-{time.time_ns()}")
         manager.reload()
-        variables, rest = found["variables"], found["rest"]
-        return like._replace(**variables, **rest)
+        return from_items(found, like)
 
 
 def restore_variables(
@@ -179,6 +178,7 @@ def _restore_newest(manager, like: dict[str, Any], description) -> dict[str, Any
 def _restore(manager, step, like):
     """The items and the description of the run that they were saved with; of an earlier version, None for that."""
     stored = {name: manager.item_metadata(step)[name].tree for name in like}
+    like = like_stored(like, stored)
     check_same_network(manager.directory / str(step), stored, like)
     args = {name: ocp.args.StandardRestore(jax.tree.map(_abstract, item)) for name, item in like.items()}
     if not _has_facts(manager, step):

@@ -142,7 +142,7 @@ def _flat(tree, prefix=""):
 
 
 def _read_sections(run):
-    """{section: {field: value}}, nothing checked but that."""
+    """{section: {field: value}} by the names that fields have now, nothing checked but that."""
     try:
         sections = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -154,6 +154,10 @@ def _read_sections(run):
         raise _no_configuration(run, f"no section {min(unknown)!r}; there are {', '.join(known)}")
     if "clip" not in sections:
         raise _no_configuration(run, "it lacks the section 'clip'")
+    for old, new in configs.RENAMED.items():
+        section, field = old.split(".")
+        if field in sections.get(section, {}):
+            sections[section][new.split(".")[1]] = sections[section].pop(field)
     return sections
 
 

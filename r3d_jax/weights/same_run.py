@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from r3d_jax.config import RENAMED
 from r3d_jax.errors import InputError
 
 
@@ -42,6 +43,7 @@ def check_same_description(path: os.PathLike, stored: Mapping[str, Any] | None, 
     """
     if stored is None or here is None:
         return
+    stored = {_named_now(name): value for name, value in stored.items()}
     if differing := [name for name, value in stored.items() if here.get(name, "missing") != value]:
         name = differing[0]
         raise InputError(
@@ -49,6 +51,12 @@ def check_same_description(path: os.PathLike, stored: Mapping[str, Any] | None, 
             f"({len(differing)} differences); put that file back as it was, and give other settings to the command, "
             "other class names to r3d_jax convert"
         )
+
+
+def _named_now(what):
+    """ "FILE: setting" by the name that the setting has now."""
+    file, _, name = what.rpartition(": ")
+    return f"{file}: {RENAMED[name]}" if name in RENAMED else what
 
 
 def _shapes(tree):

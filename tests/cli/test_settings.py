@@ -152,6 +152,14 @@ def test_nothing_to_go_by_is_refused_with_the_remedy(run, file, tmp_path):
     "text, message",
     [
         ("def get_config():\n    return 1 / 0\n", r"ZeroDivisionError in the config file: .*\n .*mine.py, line 2: "),
+        (
+            "from r3d_jax.config import *\ndef get_config():\n    return Config(train=TrainConfig(micro_batches=2))\n",
+            r"TypeError in the config file: .* .train.micro_batches is called train.gradient_accumulation now.\n .*3",
+        ),
+        (
+            "from r3d_jax.config import *\ndef get_config():\n    c = Config()\n    c.train.micro_batches = 2\n",
+            r"AttributeError in the config file: .* .train.micro_batches is called train.gradient_accumulation now.\n",
+        ),
         ("import nothing_such\n", r"ModuleNotFoundError in the config file: .*\n .*mine.py, line 1: "),
         ("def get_config():\n    return {}\n", "must name a file whose get_config.. returns a Config"),
         (FILE.format(data="folds=1"), "unexpected keyword argument 'folds'"),

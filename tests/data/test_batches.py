@@ -160,6 +160,21 @@ def test_a_shorter_epoch_shows_other_videos_each_time(videos):
     assert all(len(labels) == 4 for labels in shown) and len(set(shown)) > 4
 
 
+def test_repeated_balanced_resized_crops_are_the_same_for_any_process(videos):
+    options = {"batch_size": 4, "repeats": 2, "balanced": True, "area": (0.1, 1.0)}
+    whole = train_batches(videos, np.arange(10), CLIP, **options)
+    parts = [train_batches(videos, np.arange(10), CLIP, shard=(i, 2), **options) for i in range(2)]
+    assert len(whole) == len(parts[0]) == 5
+    labels = []
+    for k in (0, 3):
+        batch, halves = whole[k], [part[k] for part in parts]
+        same(batch, {name: np.concatenate([half[name] for half in halves]) for name in batch})
+        np.testing.assert_array_equal(batch["label"][:2], batch["label"][2:])
+        assert not np.array_equal(batch["clip"][:2], batch["clip"][2:])  # other draws
+    labels = np.concatenate([whole[k]["label"][:2] for k in range(5)])
+    assert sorted(np.bincount(labels)) == [3, 3, 4]
+
+
 def test_another_seed_gives_other_batches(videos):
     first, second = (train_batches(videos, np.arange(10), CLIP, batch_size=4, seed=seed)[0] for seed in (0, 1))
     assert not np.array_equal(first["clip"], second["clip"])

@@ -1,15 +1,12 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from videos import encode, frames_of, video_set
 
 from r3d_jax.data.sampling import (
+    balanced_order,
     epoch_order,
     grouped_by_size,
     grouped_folds,
-    names_of,
-    place_of,
     split_rows,
     spread_over_classes,
     steps_per_epoch,
@@ -51,6 +48,28 @@ def test_every_epoch_and_every_seed_has_an_order_of_its_own():
     assert [epoch_order(seed, epoch, 9).tolist() for seed, epoch in ((0, 0), (0, 1), (1, 0))] == orders
 
 
+@pytest.mark.parametrize("length", [3, 12, 20, 23])
+def test_a_balanced_epoch_shows_each_class_equally_often(length):
+    counts = (10, 0, 3, 1)  # no video is of the second class
+    shown = balanced_order(0, 0, counts, length)
+    classes = np.repeat([0, 2, 3], [10, 3, 1])[shown]
+    times = np.bincount(classes, minlength=4)
+    assert len(shown) == length and times[1] == 0 and np.ptp(times[[0, 2, 3]]) <= 1
+    videos = np.bincount(shown, minlength=14)
+    for members in (videos[:10], videos[10:13]):
+        assert np.ptp(members) <= 1  # none comes again before all others have
+    orders = [tuple(balanced_order(seed, epoch, counts, length)) for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 2))]
+    assert len(set(orders)) == 4
+    balanced_order.cache_clear()
+    assert tuple(balanced_order(0, 0, counts, length)) == orders[0]
+
+
+def test_balanced_epochs_show_all_videos_of_a_large_class_in_time_and_mix_the_classes():
+    shown = np.stack([balanced_order(0, epoch, (40, 4), 8) for epoch in range(60)])
+    assert set(shown.ravel()) == set(range(44))
+    assert 0.35 < (shown[:, :4] >= 40).mean() < 0.65
+
+
 def test_a_subset_is_spread_over_the_classes():
     labels = np.repeat([0, 1, 2], [10, 3, 2])
     for count, expected in ((3, [1, 1, 1]), (6, [2, 2, 2]), (9, [4, 3, 2]), (99, [10, 3, 2])):
@@ -82,13 +101,3 @@ def test_groups_of_several_classes_and_sizes_are_dealt_out_too():
     labels = np.repeat([0, 1, 0, 1, 1], [3, 3, 6, 1, 2])
     folds = grouped_folds(groups, labels, 2, seed=0)
     assert folds[0] == folds[5] != folds[6]  # the two large groups
-
-
-def test_a_clips_place_and_its_videos_name():
-    rows = np.array([3, 5, 8])
-    seen = partial(place_of, rows=rows, seed=2, per_epoch=3, length=4)  # batches of two: the first of an epoch again
-    orders = [rows[epoch_order(2, epoch, 3)].tolist() for epoch in (0, 1)]
-    expected = [(epoch, place, orders[epoch][place % 3]) for epoch in (0, 1) for place in range(4)]
-    assert [seen(clip) for clip in range(8)] == expected
-    names = np.array([f"v{row}" for row in range(9)])
-    assert names_of(3, names=names, batch_size=2, seen=seen) == [f"v{row}" for _, _, row in expected[6:]]

@@ -19,7 +19,7 @@ from r3d_jax.report import report as module
 from r3d_jax.report.report import report
 from r3d_jax.training.from_config import load_videos, make_eval_batches
 from r3d_jax.training.metrics_log import read
-from r3d_jax.training.steps import first_state
+from r3d_jax.training.state import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.convert import convert

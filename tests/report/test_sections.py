@@ -13,6 +13,7 @@ from r3d_jax.report.statistics import Proportion, by_class, confusion
 NUMBERS = {
     "video_top1": Proportion(0.5, 0.25, 0.75),
     "clip_top1": Proportion(0.475, 0.25, 0.7),
+    "mean_class_accuracy": 0.4444,
     "loss": 1.23456,
     "calibration_error": 0.04321,
     "largest_class": ("run & jump", 0.375),
@@ -23,6 +24,7 @@ def test_lines_hold_the_numbers_that_there_are_and_of_how_many():
     assert sections.lines(NUMBERS, 1234, 12340, 0) == [
         "video-level top-1 50.00% (95 % interval 25.00% to 75.00%) of 1,234 videos",
         "clip-level top-1 47.50% (95 % interval 25.00% to 70.00%) of 12,340 clips",
+        "video-level mean class accuracy 44.44%",
         "always answering run & jump, the largest class, would reach 37.50%",
         "loss 1.2346, expected calibration error 4.32%",
     ]
@@ -38,7 +40,8 @@ def test_classes_that_were_not_tested_are_named():
 
 def test_tiles_hold_the_same_numbers():
     tiles = sections.tiles(NUMBERS, 1234, 12340)
-    assert tiles.count('class="tile"') == 5
+    assert tiles.count('class="tile"') == 6
+    assert "mean class accuracy" in tiles and "44.44 %" in tiles
     assert "<b>37.50 %</b><span>always answering run &amp; jump</span>" in tiles
     for text in ("video-level top-1", "50.00 %", "25.0 to 75.0 %<br>of 1,234 videos", "of 12,340 clips", "4.32 %"):
         assert text in tiles

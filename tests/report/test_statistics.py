@@ -6,6 +6,7 @@ from r3d_jax.report.statistics import (
     by_views,
     calibration,
     confusion,
+    mean_class_accuracy,
     proportion_of_clips,
     rank_of,
 )
@@ -91,3 +92,8 @@ def test_each_view_brings_its_crops(rng):
     assert seen == {3, 6, 9, 12, 15, 18}
     whole = (logits.reshape(40, -1, 5).mean(1).argmax(1) == labels).mean()
     assert points[-1] == (6, pytest.approx(whole))
+
+
+def test_each_class_counts_the_same_in_the_mean_class_accuracy():
+    labels, predicted = np.array([0, 0, 0, 0, 2, 2]), np.array([0, 0, 0, 1, 2, 0])
+    assert mean_class_accuracy(predicted, labels) == pytest.approx((3 / 4 + 1 / 2) / 2)

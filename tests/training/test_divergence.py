@@ -4,7 +4,7 @@ import pytest
 
 from r3d_jax.errors import InputError
 from r3d_jax.training.divergence import check_loss, check_state
-from r3d_jax.training.steps import TrainState
+from r3d_jax.training.state import TrainState
 
 SAID = r": training has diverged, and the checkpoints before that are kept; begin again in another `workdir` with a low"
 

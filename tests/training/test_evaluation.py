@@ -72,6 +72,16 @@ def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
     assert describe(summary, 4, 0.375) == f"{describe(summary, 4)}; largest class 37.50%"
 
 
+def test_the_mean_over_the_classes_stands_beside_the_mean_over_the_videos(videos, variables, devices):
+    """A network that takes all for one class has all three of its videos right and none of the other class's one."""
+    biased = jax.tree.map(np.array, variables)
+    biased["params"]["heads_0"]["bias"] = np.array([9, 0, 0], np.float32)
+    uneven = videos._replace(index=videos.index | {"label": np.array([0, 1, 0, 0])})
+    summary = evaluate(MODEL, biased, eval_batches(uneven, np.arange(4), CLIP, batch_size=3), devices=devices)
+    assert (summary["video_top1"], summary["mean_class_accuracy"]) == (0.75, 0.5)
+    assert "video-level top-1 75.00%, mean class 50.00% of 4 videos" in describe(summary, 4)
+
+
 def test_it_gives_up_when_asked(videos, variables):
     assert evaluate(MODEL, variables, eval_batches(videos, np.arange(4), CLIP), stop=lambda: True) is None
 

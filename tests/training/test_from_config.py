@@ -4,10 +4,11 @@ import pytest
 from trunks import TINY, draw_variables
 from videos import encode, frames_of
 
-from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig
+from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig, TrainConfig
+from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
-from r3d_jax.training.from_config import check_model, load_videos, make_optimizer
+from r3d_jax.training.from_config import check_model, class_weights, load_videos, make_optimizer
 
 SIDES = [("train", "run"), ("train", "sit"), ("train", "jump"), ("test", "run"), ("test", "sit")]
 
@@ -56,6 +57,41 @@ def test_the_learning_rate_of_a_block_is_what_freezing_and_decay_leave_of_it():
         for leaf in jax.tree.leaves(tree):
             np.testing.assert_allclose(leaf, expected[name], rtol=1e-6)
     assert set(learning_rates.tolist()) == {np.float32(0.1)}
+
+
+@pytest.mark.slow
+def test_gradients_are_clipped_by_the_norm_of_all_of_them_before_anything_else():
+    """torch.nn.utils.clip_grad_norm_: g min(1, most / |g|), over all parameters together, and no decay in it."""
+    model = build("r3d_18", 3, **TINY)
+    params = draw_variables(model)["params"]
+    gradient = jax.tree.map(lambda x: np.full(x.shape, 0.01, x.dtype), params)
+    count = sum(x.size for x in jax.tree.leaves(params))
+    norm = 0.01 * np.sqrt(count)
+    for most, factor in ((norm / 4, 0.25), (4 * norm, 1.0)):
+        optim = OptimConfig(learning_rates=(0.5,), milestones=(), momentum=0.0, weight_decay=0.1, clip_norm=most)
+        tx, _ = make_optimizer(Config(optim=optim), model, 2)
+        updates, _ = tx.update(gradient, tx.init(params), params)
+        kernel = params["heads_0"]["kernel"]
+        expected = -0.5 * (0.01 * factor + 0.1 * kernel)
+        np.testing.assert_allclose(updates["heads_0"]["kernel"], expected, rtol=1e-5, atol=1e-8)
+
+
+def test_the_optimiser_that_is_named_is_made():
+    model = build("r3d_18", 3, **TINY)
+    params = {"heads_0": {"kernel": np.full(1, 2.0, np.float32)}, "trunk": {}}
+    optim = OptimConfig(name="adamw", learning_rates=(0.1,), milestones=(), weight_decay=0.5, betas=(0.5, 0.5))
+    optim.epsilon = 1.0
+    tx, _ = make_optimizer(Config(optim=optim), model, 2)
+    updates, _ = tx.update({"heads_0": {"kernel": np.full(1, 3.0, np.float32)}, "trunk": {}}, tx.init(params), params)
+    # At the first step both averages are the gradient's: 3 / (3 + epsilon).
+    np.testing.assert_allclose(updates["heads_0"]["kernel"], -0.1 * (0.75 + 0.5 * 2), rtol=1e-6)
+
+
+def test_class_weights_are_of_the_training_videos():
+    index = {"label": np.array([0, 1, 1, 0, 0, 0, 1]), "fold1": np.array(["train"] * 6 + ["test"])}
+    videos = VideoSet([None] * 7, index, ("a", "b"))
+    found = class_weights(Config(train=TrainConfig(class_weights="balanced")), videos)
+    assert found == pytest.approx((6 / (2 * 4), 6 / (2 * 2))) and class_weights(Config(), videos) == ()
 
 
 def test_a_part_to_freeze_that_the_network_does_not_have_is_refused_before_any_data_is_fetched():

@@ -14,7 +14,7 @@ def check_both_levels(average):
     probabilities = jnp.array(METERS["probabilities"], jnp.float32).reshape(-1, views, 6)
     labels = jnp.array(METERS["labels"][::views])
     counts = jax.jit(count)(probabilities, average(probabilities, 1), labels, jnp.ones(len(labels), bool))
-    summary = summarise({name: float(value) for name, value in counts.items()}, 6)
+    summary = summarise(jax.device_get(counts), 6)
     for level in ("clip", "video"):
         for k in (1, 5):
             expected = METERS[f"{level}_accuracy"][f"top_{k}"]
@@ -49,6 +49,7 @@ def test_a_tie_is_a_hit_for_the_lower_class_only():
 
 def test_top_k_of_too_few_classes_is_left_out():
     counts = dict.fromkeys(("videos", "clips", "loss", "video_top1", "video_top5", "clip_top1", "clip_top5"), 1.0)
+    counts |= dict.fromkeys(("class_videos", "class_hits"), np.ones(5, int))
     assert "video_top5" not in summarise(counts, 5) and "video_top5" in summarise(counts, 6)
 
 
@@ -64,6 +65,15 @@ def test_intervals_are_wilsons(right, count, low, high):
 
 def test_a_share_of_nothing_is_unknown():
     assert np.isnan(proportion_of(0, 0)).all()
+
+
+def test_each_class_with_videos_counts_the_same_in_the_mean_class_accuracy(rng):
+    """Three of four videos of the first class are right, one of two of the third; of the others none counts."""
+    labels, best = np.array([0, 0, 0, 0, 2, 2, 1]), np.array([0, 0, 0, 3, 2, 0, 1])
+    logits = jnp.array(rng.random((7, 2, 4), np.float32)) + 9 * jax.nn.one_hot(best, 4)[:, None]
+    counts = jax.device_get(count(logits, logits.mean(1), jnp.array(labels), jnp.arange(7) < 6))
+    assert counts["class_videos"].tolist() == [4, 0, 2, 0] and counts["class_hits"].tolist() == [3, 0, 1, 0]
+    assert summarise(counts, 4)["mean_class_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
 
 
 def test_of_several_labels_one_among_the_largest_logits_is_a_hit():

@@ -3,12 +3,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import abstract_variables, build
 from r3d_jax.models.presets import PRESETS
-from r3d_jax.training.optim import factors_of_blocks, multistep, not_batch_norm, sgd
+from r3d_jax.training.optim import adamw, factors_of_blocks, multistep, not_batch_norm, sgd
 
 
 def test_multistep_changes_at_the_milestones_epochs():
@@ -52,6 +53,76 @@ def test_sgd_is_pytorchs(nesterov):
         v = momentum * v + gradient
         w = w - rates[step >= 2] * (gradient + momentum * v if nesterov else v)
         np.testing.assert_allclose(params["kernel"], w, rtol=1e-5)
+
+
+def gradients_of(step):
+    return {"kernel": np.array([0.5, step - 1.0, 1e-4]), "scale": np.array([-0.3 * step])}
+
+
+def pytorchs_adamw(w, gradients, *, rates, betas, epsilon, decay):
+    """torch.optim.AdamW, line by line: w -= rate decay w; then Adam's step with both averages corrected."""
+    m = v = 0.0
+    for t, (g, rate) in enumerate(zip(gradients, rates), 1):
+        w = w * (1 - rate * decay)
+        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+        root = np.sqrt(v) / np.sqrt(1 - betas[1] ** t) + epsilon
+        w = w - rate / (1 - betas[0] ** t) * m / root
+    return w
+
+
+@pytest.mark.parametrize("decay_batch_norm", [False, True])
+def test_adamw_is_pytorchs_and_optaxs(decay_batch_norm):
+    """Of both, with no decay of batch norm's scale unless it is asked for, and with factors of the learning rate."""
+    rates, betas, epsilon, decay = (0.1, 0.1, 0.01, 0.01), (0.8, 0.95), 1e-3, 0.2
+    schedule = multistep((0.1, 0.01), milestones=(1,), steps_per_epoch=2)
+    leaves = {"kernel": jnp.array([1.0, -2.0, 0.5]), "scale": jnp.array([1.5])}
+    params = {"trunk": {"conv": {"kernel": leaves["kernel"]}, "bn": {"scale": leaves["scale"]}}, "heads_0": {}}
+    options = {"betas": betas, "epsilon": epsilon, "weight_decay": decay, "decay_batch_norm": decay_batch_norm}
+    mask = {"trunk": {"conv": {"kernel": True}, "bn": {"scale": decay_batch_norm}}, "heads_0": {}}
+    theirs = optax.adamw(schedule, b1=betas[0], b2=betas[1], eps=epsilon, weight_decay=decay, mask=mask)
+    for factor in (1.0, 0.25, 0.0):
+        found = {}
+        for name, tx in (("ours", adamw(schedule, trunk_factor=factor, **options)), ("optax", theirs)):
+            w, state = params, tx.init(params)
+            for step in range(4):
+                g = gradients_of(step)
+                gradient = {"trunk": {"conv": {"kernel": g["kernel"]}, "bn": {"scale": g["scale"]}}, "heads_0": {}}
+                updates, state = tx.update(gradient, state, w)
+                w = optax.apply_updates(w, updates)
+            found[name] = {"kernel": w["trunk"]["conv"]["kernel"], "scale": w["trunk"]["bn"]["scale"]}
+        for name, start in leaves.items():
+            of_this = decay if name == "kernel" or decay_batch_norm else 0.0
+            expected = pytorchs_adamw(
+                np.float64(start),
+                [gradients_of(step)[name] for step in range(4)],
+                rates=[factor * rate for rate in rates],
+                betas=betas,
+                epsilon=epsilon,
+                decay=of_this,
+            )
+            np.testing.assert_allclose(found["ours"][name], expected, rtol=1e-5)
+            if factor == 1:
+                np.testing.assert_array_equal(found["ours"][name], found["optax"][name])
+            if factor == 0:
+                np.testing.assert_array_equal(found["ours"][name], start)
+
+
+def test_adamws_learning_rate_decays_from_block_to_block_and_frozen_blocks_stay():
+    ones = {"kernel": jnp.ones(1)}
+    params = {"trunk": {"stem": ones, "stage1-block1": ones, "stage1-block10": ones}, "heads_0": ones}
+    factors = factors_of_blocks(tuple(params["trunk"]), layer_decay=0.5, freeze_until="stem")
+    tx = adamw(0.1, weight_decay=0.5, trunk_factor=0.5, block_factors=factors)
+    state, gradient = tx.init(params), jax.tree.map(lambda x: 3 * x, params)
+    for _ in range(3):
+        updates, state = tx.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+
+    def by_hand(rate):
+        options = {"betas": (0.9, 0.999), "epsilon": 1e-8, "decay": 0.5}
+        return pytorchs_adamw(1.0, [3.0] * 3, rates=[rate] * 3, **options)
+
+    found = [float(each["kernel"][0]) for each in (*(params["trunk"][name] for name in factors), params["heads_0"])]
+    assert found == pytest.approx([by_hand(0.1 * f) for f in (0, 0.125, 0.25, 1)], rel=1e-5) and found[0] == 1
 
 
 def test_batch_norm_is_not_decayed_unless_asked():
@@ -129,8 +200,9 @@ def test_a_parameter_that_belongs_to_no_block_is_refused():
 
 def test_the_state_is_the_same_with_factors_and_without():
     params = {"trunk": {"stem": {"kernel": jnp.ones(1)}}, "heads_0": {"kernel": jnp.ones(1)}}
-    states = [sgd(0.1, block_factors=factors).init(params) for factors in (None, {"stem": 0.5})]
-    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+    for kind in (sgd, adamw):
+        states = [kind(0.1, block_factors=factors).init(params) for factors in (None, {"stem": 0.5})]
+        assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
 
 FIRST = {type(trunk): name for name, trunk in reversed(PRESETS.items())}  # network of each kind of trunk

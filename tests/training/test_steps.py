@@ -14,7 +14,8 @@ from r3d_jax.models.norm import BatchNorm
 from r3d_jax.training import steps
 from r3d_jax.training.devices import placed, pmap, replicate, split_over
 from r3d_jax.training.optim import factors_of_blocks, sgd
-from r3d_jax.training.steps import abstract_state, eval_step, first_state, init_state, train_step
+from r3d_jax.training.state import abstract_state, first_state, init_state
+from r3d_jax.training.steps import eval_step, train_step
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.torch_names import torch_names
 
@@ -186,18 +187,37 @@ def test_dropout_differs_between_steps(start, batches, devices):
     assert first == again != other
 
 
-def test_micro_batches_are_the_batch_but_for_batch_norm(start, batches, devices):
+def test_accumulated_gradients_are_the_batchs_but_for_batch_norm(start, batches, devices):
     clip, label = batches[0]["clip"][:4], batches[0]["label"][:4]
     # Each half has the statistics of the whole.
     batch = {"clip": np.concatenate([clip, clip]), "label": np.concatenate([label, label])}
     whole, (one,) = run(start, [batch], devices[:1])
-    parts, (other,) = run(start, [batch], devices[:1], micro_batches=2)
+    parts, (other,) = run(start, [batch], devices[:1], gradient_accumulation=2)
     close(jax.device_get(parts.params), jax.device_get(whole.params), 1e-5)
     assert float(other["loss"]) == pytest.approx(float(one["loss"]), rel=1e-5)
     assert float(other["accuracy"]) == float(one["accuracy"])
     # The running statistics have moved twice.
     fresh, once, twice = (jax.tree.leaves(state.batch_stats)[0] for state in (start, whole, parts))
     np.testing.assert_allclose(twice - fresh, 1.9 * (once - fresh), rtol=1e-4, atol=1e-6)
+
+
+def test_a_weighted_mean_is_taken_over_all_devices_and_parts(start, batches, devices):
+    """torch: sum(w[y] CE) / sum(w[y]), with labels that weigh otherwise on each device and in each part."""
+    weights, smoothing = (0.1, 1.0, 2.0, 5.0, 9.0), 0.2
+    label = np.array([0, 0, 0, 1, 4, 4, 3, 2], np.int32)
+    quarter = batches[0]["clip"][:2]
+    batch = {"clip": np.concatenate([quarter] * 4), "label": label}  # each part has the statistics of the whole
+    options = {"label_smoothing": smoothing, "class_weights": weights}
+    whole, (metrics,) = run(start, [batch], devices[:1], **options)
+    logits, _ = MODEL.apply(
+        start.variables, steps.normalise(batch["clip"], model=MODEL), train=True, mutable=["batch_stats"]
+    )
+    log = np.asarray(jax.nn.log_softmax(logits))
+    losses = [-0.8 * weights[y] * row[y] - 0.2 / 5 * np.dot(weights, row) for y, row in zip(label, log)]
+    assert float(metrics["loss"]) == pytest.approx(sum(losses) / sum(weights[y] for y in label), rel=1e-4)
+    parts, (other,) = run(start, [batch], devices, gradient_accumulation=2, **options)
+    assert float(other["loss"]) == pytest.approx(float(metrics["loss"]), rel=1e-5)
+    close(jax.device_get(parts.params), jax.device_get(whole.params), 1e-5)
 
 
 def test_recomputed_stages_change_no_value_and_take_less_memory(start, batches, devices):
@@ -257,7 +277,7 @@ def evaluate(videos, weights, devices, batch_size):
         batch = split_over(batch, devices)
         compiled = compiled or pmap(eval_step, weights, batch, devices=devices, model=MODEL)
         for name, value in compiled(weights, batch)[0].items():
-            totals[name] = totals.get(name, 0) + value.item()
+            totals[name] = totals.get(name, 0) + np.array(value)
     return totals
 
 
@@ -267,7 +287,7 @@ def test_seven_videos_in_batches_of_four_on_two_devices_count_as_one_at_a_time(t
     found = evaluate(videos, weights, devices, 4)
     assert found["videos"] == 7 and found["clips"] == 21
     assert found.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-5)
-    assert found == expected
+    assert {name: total.tolist() for name, total in found.items()} == {n: t.tolist() for n, t in expected.items()}
 
 
 def test_the_loss_of_mixed_clips_is_shared_by_both_labels(start, batches, devices):
@@ -330,6 +350,21 @@ def test_frozen_batch_norm_trains_all_but_the_statistics(batches):
     assert all(jax.tree.leaves(moved))
 
 
+def test_an_average_is_torchvisions_of_weights_and_statistics(start, batches, devices):
+    """Its ExponentialMovingAverage copies what the first step leaves; then a = d a + (1 - d) x, buffers too."""
+    decay, expected, state = 0.75, None, start
+    averaging = start.averaging()
+    for batch in batches:
+        state, _ = run(state, [batch], devices[:1])
+        here = jax.device_get(state.variables)
+        expected = expected or here
+        expected = jax.tree.map(lambda a, x: decay * np.float64(a) + (1 - decay) * x, expected, here)
+        averaging, _ = run(averaging, [batch], devices[:1], ema_decay=decay)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, averaging.params, state.params)))
+    close(jax.device_get(averaging.averaged), expected, 1e-5)
+    assert max(jax.tree.leaves(jax.tree.map(lambda a, x: float(np.abs(a - x).max()), expected, here))) > 1e-3
+
+
 def test_a_step_on_several_labels_is_the_gradient_of_the_binary_cross_entropy(batches, devices, start):
     """With plain SGD the change of the head's bias is its gradient: the mean of sigmoid - label over the classes."""
     model = build("r3d_18", 5, **ONE, activation="sigmoid")
@@ -354,6 +389,14 @@ def test_several_labels_are_refused_where_classes_exclude_each_other(batches, st
     batch = batches[0] | {"label": np.ones((8, 5), np.uint8)}
     with pytest.raises(InputError, match='build the network with activation="sigmoid"'):
         jax.eval_shape(partial(train_step, model=MODEL, tx=TX), start, batch)
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"class_weights": (1.0,) * 5}])
+def test_several_labels_are_refused_where_a_clip_is_to_have_one(batches, start, options):
+    labels = np.zeros((8, 5), np.uint8)
+    several = build("r3d_18", 5, activation="sigmoid", **ONE)
+    with pytest.raises(InputError, match="`label_smoothing` and `class_weights` are for one label each, and these"):
+        jax.eval_shape(partial(train_step, model=several, tx=TX, **options), start, batches[0] | {"label": labels})
 
 
 def test_scores_of_all_devices_come_together_however_they_are_mapped(batches, devices, start):

@@ -64,6 +64,6 @@ def test_what_a_test_clip_costs_and_which_answer_never_changes(config, devices, 
 
 def test_the_head_comes_first_for_whole_epochs(config, devices, tmp_path):
     found = prepare(config, tmp_path, devices)
-    assert found.head_steps == 0
+    assert found.head_steps == 0 and not found.ema
     config = replace(found.config, finetune=FinetuneConfig(source="there", head_first=0.19))
     assert found._replace(config=config).head_steps == 15

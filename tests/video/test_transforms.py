@@ -11,6 +11,7 @@ from r3d_jax.video.transforms import (
     as_pixels,
     cutter,
     draw_crop_window,
+    draw_resized_window,
     middle_crop,
     resize,
     short_edge_size,
@@ -77,6 +78,61 @@ def test_size_place_and_flip_are_drawn():
     assert not any(
         draw_crop_window(np.random.default_rng(k), sizes=(40, 44), crop=36, flip=0.0).flip for k in range(20)
     )
+
+
+def torchvisions(rng, height, width, area, aspect):
+    """RandomResizedCrop.get_params, line by line, with the draws of a generator: (top, left, height, width)."""
+    log_ratio = np.log(aspect)
+    for _ in range(10):
+        target_area = height * width * rng.uniform(area[0], area[1])
+        aspect_ratio = np.exp(rng.uniform(log_ratio[0], log_ratio[1]))
+        w = round(np.sqrt(target_area * aspect_ratio))
+        h = round(np.sqrt(target_area / aspect_ratio))
+        if 0 < w <= width and 0 < h <= height:
+            down, right = rng.random(2)
+            return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
+    in_ratio = width / height
+    if in_ratio < min(aspect):
+        w = width
+        h = round(w / min(aspect))
+    elif in_ratio > max(aspect):
+        h = height
+        w = round(h * max(aspect))
+    else:
+        w, h = width, height
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+@pytest.mark.parametrize(
+    "height, width, area, aspect",
+    [
+        (240, 320, (0.08, 1.0), (3 / 4, 4 / 3)),
+        (240, 320, (0.9, 1.0), (3 / 4, 4 / 3)),  # most tries do not fit
+        (101, 400, (1.0, 1.0), (1.0, 1.0)),  # none does, and the frame is wider than allowed
+        (400, 101, (1.0, 1.0), (0.5, 2.0)),  # higher than allowed
+        (300, 301, (1.0, 1.0), (1.0, 1.01)),
+    ],
+)
+def test_a_random_resized_crop_is_torchvisions(height, width, area, aspect):
+    for seed in range(40):
+        options = {"size": (height, width), "area": area, "aspect": aspect, "crop": 112, "flip": 0.5}
+        window = draw_resized_window(np.random.default_rng(seed), **options)
+        rows, columns = window.box((height, width), (height, width))
+        found = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+        assert found == torchvisions(np.random.default_rng(seed), height, width, area, aspect)
+        assert short_edge_size(height, width, window.short_edge) == (height, width)
+
+
+def test_resized_crops_reach_every_corner_and_are_flipped():
+    options = {"size": (60, 80), "area": (0.1, 0.5), "aspect": (0.5, 2.0), "crop": 16, "flip": 0.25}
+    windows = [draw_resized_window(np.random.default_rng(seed), **options) for seed in range(300)]
+    boxes = [window.box((60, 80), (60, 80)) for window in windows]
+    assert min(rows.start for rows, _ in boxes) == min(columns.start for _, columns in boxes) == 0
+    assert max(rows.stop for rows, _ in boxes) == 60 and max(columns.stop for _, columns in boxes) == 80
+    cut = np.array([window.cut for window in windows])
+    area, aspect = cut.prod(1) / 4800, cut[:, 1] / cut[:, 0]
+    assert 0.09 < area.min() < 0.12 and 0.45 < area.max() < 0.51 and aspect.min() < 0.6 and aspect.max() > 1.7
+    assert 45 < sum(window.flip for window in windows) < 105
 
 
 def test_three_crops_go_along_the_long_edge():

@@ -12,7 +12,7 @@ import pytest
 from r3d_jax.errors import InputError
 from r3d_jax.training.devices import replicate
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import TrainState
+from r3d_jax.training.state import TrainState
 from r3d_jax.weights.checkpoint import Checkpoints, restore_variables
 
 TX = sgd(lambda _: 0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, decay_batch_norm=False)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from r3d_jax.training.steps import TrainState
+from r3d_jax.training.state import TrainState
 from r3d_jax.weights.checkpoint_folder import bytes_needed, bytes_of, remove_unfinished
 
 STATE = TrainState(np.int32(0), {"kernel": np.zeros((2**10, 2**10), np.float32)}, {}, ())

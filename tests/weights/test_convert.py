@@ -20,7 +20,7 @@ from r3d_jax.models.classifier import build
 from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.presets import PRESETS
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import first_state
+from r3d_jax.training.state import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.convert import convert

@@ -18,7 +18,7 @@ from r3d_jax.config import Config, EvalConfig, OptimConfig, TrainConfig
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import first_state
+from r3d_jax.training.state import first_state
 from r3d_jax.video.clips import ClipSpec
 from r3d_jax.weights.checkpoint import Checkpoints
 from r3d_jax.weights.run import CHECKPOINTS, claim, has_begun, load_run, restore, save

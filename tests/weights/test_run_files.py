@@ -50,6 +50,14 @@ def test_epochs_are_free_where_no_earlier_step_depends_on_them(schedule, rates, 
     assert ("train.epochs" not in fixed_settings(config)) == free
 
 
+def test_a_setting_of_an_earlier_name_is_read_as_what_it_is_called_now(tmp_path):
+    sections = asdict(CONFIG)
+    sections["train"]["micro_batches"] = sections["train"].pop("gradient_accumulation") + 1
+    write(tmp_path, sections, NAMES, MODEL)
+    assert read_config(tmp_path).train.gradient_accumulation == 2
+    assert description_of(tmp_path)["config.json: train.gradient_accumulation"] == 2
+
+
 REMEDY = "; put it back as training or `save` has written it"
 
 

@@ -32,3 +32,10 @@ def test_the_first_difference_of_a_description_is_named():
     check_same_description(PATH, {"classes": ["a"]}, {"classes": ["a"], "asked by a later version": 1})
     with pytest.raises(InputError, match=r"classes is \['b', 'a'\], but was \['a', 'b'\] when the checkpoint .*/3 was"):
         check_same_description(PATH, {"classes": ["a", "b"]}, {"classes": ["b", "a"]})
+
+
+def test_a_setting_of_an_earlier_name_is_compared_with_what_it_is_called_now():
+    stored = {"config.json: train.micro_batches": 2}
+    check_same_description(PATH, stored, {"config.json: train.gradient_accumulation": 2})
+    with pytest.raises(InputError, match=r"train.gradient_accumulation is 1, but was 2 when"):
+        check_same_description(PATH, stored, {"config.json: train.gradient_accumulation": 1})
