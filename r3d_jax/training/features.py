@@ -84,22 +84,17 @@ def collect_features(
     Raises:
       InputError: what is there already cannot be read.
     """
-    model = model.clone(heads=(model.heads[0].clone(num_classes=0),))
     total, done = len(batches) if total is None else total, _begin(folder, facts)
-    steps, pending, since = {}, [], time.monotonic()
-    variables = replicate(variables, devices)
+    head = model.heads[0].clone(num_classes=0)
+    static = {"model": model.clone(heads=(head,)), "views_at_once": views_at_once, "dtype": dtype}
+    forward, pending, since = _forward(replicate(variables, devices), devices, static), [], time.monotonic()
     data = iter(read_ahead(batches, start=min(done, total), stop=total, workers=workers, processes=processes))
     with closing(data), Progress(total, min(done, total), unit="batch", label=label) as progress:
         for i, batch in enumerate(data, start=done):
             if stop():
                 break
             check(batch)
-            clips = split_over({"clips": batch["clips"] if "clips" in batch else batch["clip"][:, None]}, devices)
-            if (shape := clips["clips"].shape) not in steps:
-                static = {"model": model, "views_at_once": views_at_once, "dtype": dtype}
-                steps[shape] = pmap(_features_step, variables, clips, devices=devices, **static)
-            found, _ = steps[shape](variables, clips)
-            pending.append(_part(batch, np.asarray(found)))
+            pending.append(_part(batch, forward(batch["clips"] if "clips" in batch else batch["clip"][:, None])))
             progress.advance()
             if i + 1 == total or time.monotonic() - since >= SECONDS:
                 _write(folder, done, pending)
@@ -111,6 +106,19 @@ def collect_features(
     if done + len(pending) < total:
         return None
     return _joined([_read(path) for *_, path in _parts(folder)])
+
+
+def _forward(variables, devices, static):
+    """clips -> features, by a program for each shape of clips."""
+    steps = {}
+
+    def forward(clips):
+        arrays = split_over({"clips": clips}, devices)
+        if clips.shape not in steps:
+            steps[clips.shape] = pmap(_features_step, variables, arrays, devices=devices, **static)
+        return np.asarray(steps[clips.shape](variables, arrays)[0])
+
+    return forward
 
 
 def _features_step(variables, batch, *, axis_name, model, views_at_once, dtype) -> Float[Array, "video view feature"]:
