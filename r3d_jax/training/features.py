@@ -74,8 +74,7 @@ def collect_features(
       variables: of `model`.
       folder: that nothing else is in.
       facts: what the features depend on, as JSON can carry it.
-      label: of the progress bar.
-      total: how many batches; None: `len(batches)`.
+      label, total: of the progress bar; how many batches (None: `len(batches)`).
       check: is called with each batch that is read.
       stop: asked before each batch.
       workers, processes: that read, as in `read_ahead`.
