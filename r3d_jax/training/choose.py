@@ -5,7 +5,8 @@ from dataclasses import replace
 from r3d_jax.config import SCHEDULES, Config, flatten
 
 FEW = 16  # clips of a batch below which a trained network's batch statistics are better than the batch's own
-RATE = 0.005  # of a batch of 8 clips; in proportion to the batch (Goyal et al., arXiv:1706.02677)
+# Of a batch of 8 clips, by the optimiser; in proportion to the batch (Goyal et al., arXiv:1706.02677).
+RATES = {"sgd": 0.005, "adamw": 0.0005}
 FALL = 100  # from the first learning rate to the last
 
 
@@ -27,7 +28,7 @@ def choose(config: Config, *, videos: int, fits: int = 0, parts: int = 1) -> Con
     train, optim, finetune = config.train, config.optim, config.finetune
     epochs = train.epochs or _epochs(videos, trained=bool(finetune.source))
     batch = train.batch_size or _batch(videos, fits, parts)
-    rates = optim.learning_rates or _rates(optim.schedule, RATE * batch / 8)
+    rates = optim.learning_rates or _rates(optim.schedule, RATES[optim.name] * batch / 8)
     norm = finetune.batch_norm
     if norm == "auto":
         norm = "frozen" if finetune.source and batch < FEW else "batch"

@@ -59,6 +59,11 @@ def test_each_schedule_gets_as_many_rates_as_it_takes(schedule, count):
     assert len(rates) == count and rates[0] == 0.005 and list(rates) == sorted(rates, reverse=True)
 
 
+def test_adamw_takes_a_tenth_of_the_rate():
+    optim = OptimConfig(name="adamw", schedule="cosine", learning_rates=())
+    assert choose(replace(OPEN, optim=optim), videos=1000).optim.learning_rates == (0.001, 0.00001)
+
+
 def test_what_is_set_stays_and_a_run_that_has_begun_keeps_its_own():
     some = replace(OPEN, train=TrainConfig(epochs=3, batch_size=0))
     chosen = choose(some, videos=53)
