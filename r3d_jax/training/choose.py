@@ -1,12 +1,14 @@
 """Settings that a configuration leaves to be chosen, for the number of its videos and the memory."""
 
 from dataclasses import replace
+from math import lcm
 
 from r3d_jax.config import SCHEDULES, Config, flatten
 
 FEW = 16  # clips of a batch below which a trained network's batch statistics are better than the batch's own
-# Of a batch of 8 clips, by the optimiser; in proportion to the batch (Goyal et al., arXiv:1706.02677).
-RATES = {"sgd": 0.005, "adamw": 0.0005}
+# Of a batch of 8 clips; in proportion to the batch (Goyal et al., arXiv:1706.02677). AdamW's steps are as long as its
+# rate, whatever the gradient.
+RATES = {"sgd": 0.005, "adamw": 0.0001}
 FALL = 100  # from the first learning rate to the last
 
 
@@ -23,9 +25,10 @@ def choose(config: Config, *, videos: int, fits: int = 0, parts: int = 1) -> Con
     Args:
       videos: of an epoch.
       fits: most clips of a batch that the memory takes; 0: not known.
-      parts: what a batch must be divisible by: devices times micro-batches.
+      parts: what a batch must be divisible by: devices times parts of a step; `augment.repeats` must divide it too.
     """
     train, optim, finetune = config.train, config.optim, config.finetune
+    parts = lcm(parts, config.augment.repeats)
     epochs = train.epochs or _epochs(videos, trained=bool(finetune.source))
     batch = train.batch_size or _batch(videos, fits, parts)
     rates = optim.learning_rates or _rates(optim.schedule, RATES[optim.name] * batch / 8)

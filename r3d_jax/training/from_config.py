@@ -186,7 +186,7 @@ def class_weights(config: Config, videos: VideoSet) -> tuple[float, ...]:
 
 def precise_options(config: Config) -> dict[str, Any]:
     """Further arguments of `batch_statistics`."""
-    names = ("sync_batch_norm", "freeze_trunk", "freeze_until", "dtype")
+    names = ("sync_batch_norm", "freeze_trunk", "freeze_until", "freeze_batch_norm", "dtype")
     return {name: value for name, value in train_options(config).items() if name in names}
 
 

@@ -33,17 +33,18 @@ def batch_statistics(
     sync_batch_norm: bool = True,
     freeze_trunk: bool = False,
     freeze_until: str = "",
+    freeze_batch_norm: bool = False,
     dtype: str = "float32",
 ) -> dict:
     """The mean and the unbiased variance that each batch norm finds in a batch of clips: pure, as `train_step` is.
 
-    Frozen blocks, whose norms keep their statistics in training, give these.
+    Frozen norms, and those of frozen blocks, which keep their statistics in training, give these.
 
     Args:
       variables: `params` and `batch_stats` of `model`.
       batch: `clip` uint8 [clip, time, height, width, channel].
-      axis_name, sync_batch_norm, freeze_trunk, freeze_until, dtype: as `train_step` takes them; where statistics are
-        each device's own, the mean over the devices.
+      axis_name, sync_batch_norm, freeze_trunk, freeze_until, freeze_batch_norm, dtype: as `train_step` takes them; where
+        statistics are each device's own, the mean over the devices.
 
     Returns:
       A tree like `batch_stats`.
@@ -53,6 +54,7 @@ def batch_statistics(
         normalise(batch["clip"], model=model).astype(dtype),
         train=True,
         freeze_until=model.trunk.block_names()[-1] if freeze_trunk else freeze_until,
+        freeze_batch_norm=freeze_batch_norm,
         axis_name=axis_name if sync_batch_norm else None,
         mutable=["batch_stats"],
         rngs={"dropout": jax.random.key(0)},  # of heads, above all norms
@@ -104,7 +106,8 @@ def with_precise_statistics(task: Task, state: TrainState) -> TrainState:
         return state
     unmixed = from_config.make_train_batches(task.config, task.videos, mixed=False)
     batches = read_ahead(unmixed, start=step, stop=step + count, workers=task.config.data.workers)
-    options = from_config.precise_options(task.config)
+    head = step <= task.head_steps  # whose trunk has been frozen in all steps so far
+    options = from_config.precise_options(from_config.head_alone(task.config) if head else task.config)
     with Progress(count, unit="batch", label="Precise batch norm") as progress:
         read = (progress.advance() or batch for batch in batches)
         precise = precise_statistics(task.model, state.variables, read, devices=task.devices, **options)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from r3d_jax.config import Config, FinetuneConfig, OptimConfig, TrainConfig
+from r3d_jax.config import AugmentConfig, Config, FinetuneConfig, OptimConfig, TrainConfig
 from r3d_jax.config_check import check
 from r3d_jax.training.choose import choose, describe, left, taken_from
 
@@ -51,17 +51,19 @@ def test_memory_and_devices_limit_the_batch_and_the_rate_follows():
     assert values(choose(OPEN, videos=53, fits=4, parts=16))[1] == 16
 
 
+def test_adamw_has_a_rate_of_its_own_and_the_batch_holds_each_video_as_often():
+    adamw = replace(OPEN, optim=replace(OPEN.optim, name="adamw"), augment=AugmentConfig(repeats=3))
+    chosen = choose(adamw, videos=53, parts=2)
+    check(chosen, 2)
+    assert values(chosen)[1] == 12 and chosen.optim.learning_rates == pytest.approx((0.00015, 0.0000015))
+
+
 @pytest.mark.parametrize("schedule, count", [("cosine", 2), ("linear", 2), ("polynomial", 1), ("step", 3)])
 def test_each_schedule_gets_as_many_rates_as_it_takes(schedule, count):
     chosen = choose(replace(OPEN, optim=OptimConfig(schedule=schedule, learning_rates=())), videos=53)
     check(chosen, 1)
     rates = chosen.optim.learning_rates
     assert len(rates) == count and rates[0] == 0.005 and list(rates) == sorted(rates, reverse=True)
-
-
-def test_adamw_takes_a_tenth_of_the_rate():
-    optim = OptimConfig(name="adamw", schedule="cosine", learning_rates=())
-    assert choose(replace(OPEN, optim=optim), videos=1000).optim.learning_rates == (0.001, 0.00001)
 
 
 def test_what_is_set_stays_and_a_run_that_has_begun_keeps_its_own():

@@ -71,3 +71,5 @@ def test_frozen_norms_keep_theirs_bit_for_bit(variables, batches, devices):
         "pathway0-stage1-block0": True,
         "pathway0-stage2-block0": False,
     }
+    for path, value in precise(variables, batches[:1], devices, freeze_batch_norm=True).items():
+        np.testing.assert_array_equal(value, before[path])
