@@ -43,8 +43,8 @@ def batch_statistics(
     Args:
       variables: `params` and `batch_stats` of `model`.
       batch: `clip` uint8 [clip, time, height, width, channel].
-      axis_name, sync_batch_norm, freeze_trunk, freeze_until, freeze_batch_norm, dtype: as `train_step` takes them; where
-        statistics are each device's own, the mean over the devices.
+      axis_name, sync_batch_norm, freeze_trunk, freeze_until, freeze_batch_norm, dtype: as `train_step` takes them;
+        where statistics are each device's own, the mean over the devices.
 
     Returns:
       A tree like `batch_stats`.
