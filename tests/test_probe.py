@@ -15,8 +15,8 @@ from r3d_jax.training.metrics_log import read
 
 pytestmark = pytest.mark.slow
 
-KNOWN = ("walk_right", "walk_left", "leap_right", "leap_left")
-NEW = ("two_laps_right", "two_laps_left", "stagger_right", "stagger_left")
+KNOWN = ("walk_right", "two_laps_right", "leap_right", "stagger_right")
+NEW = ("walk_left", "two_laps_left", "leap_left", "stagger_left")
 CLIP = r3d_jax.ClipSpec(frames=8, train_sizes=(32, 36), crop=32, flip=0.0, test_size=32, views=2)
 MODEL = r3d_jax.build("r3d_18", 4, blocks=(1, 1, 1, 1), planes=8, stem_planes=8)
 SCHEDULE = partial(optax.cosine_decay_schedule, 0.05)
@@ -63,7 +63,7 @@ def compared(videos, folder, seed):
     tx = optax.inject_hyperparams(lambda learning_rate: r3d_jax.sgd(learning_rate, nesterov=True))(0.05)
     options = {"xla_backend_optimization_level": 3}  # more to compile, less to compute
     step = jax.jit(partial(r3d_jax.train_step, model=MODEL, tx=tx), donate_argnums=0, compiler_options=options)
-    known = trained(of_classes(videos, KNOWN), step, tx, seed, steps=160)  # ten epochs
+    known = trained(of_classes(videos, KNOWN), step, tx, seed, steps=112)  # seven epochs
     r3d_jax.save(folder / "known", MODEL, known, KNOWN, CLIP)
     few = of_classes(videos, NEW, each=4, seed=seed)
     config = Config(
@@ -86,4 +86,4 @@ def compared(videos, folder, seed):
 
 def test_a_probe_beats_training_from_scratch_on_four_videos_a_class(demo_videos, tmp_path):
     probe, scratch = compared(demo_videos, tmp_path, seed=0)
-    assert probe >= scratch + 0.15, (probe, scratch)
+    assert probe >= scratch + 0.3, (probe, scratch)

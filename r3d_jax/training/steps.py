@@ -46,21 +46,19 @@ def train_step(
 
     Args:
       batch: `clip` uint8 [clip, time, height, width, channel] and `label` int32 [clip], or of several labels uint8
-        [clip, class]; of mixed clips also `other` and `weight`, as the losses take them. What else is in it is ignored.
+        [clip, class]; of mixed clips also `other` and `weight`, as the losses take them; whatever else is left alone.
       tx: any optimiser of optax.
       seed: of dropout, which is drawn from (seed, step, device, part).
       sync_batch_norm: batch statistics over all devices' clips, not each device's own.
-      freeze_trunk: the trunk keeps its batch statistics and gets no gradient.
-      freeze_until: the same up to a stage or block, such as "stage2"; of weight decay there, the optimiser must know.
+      freeze_trunk, freeze_until: the trunk, or all up to a stage or block such as "stage2", keeps its batch statistics
+        and gets no gradient; of weight decay there, the optimiser must know.
       freeze_batch_norm: batch norm uses and keeps the running statistics, which small batches of one's own spoil.
       gradient_accumulation: parts of the device's batch that are computed one after the other, their gradients
         averaged. Batch norm takes the statistics of each by itself and updates the running ones by each.
       remat: stages, from 1, whose blocks are computed again in the backward pass instead of being kept.
       dtype: of the activations; parameters, batch statistics, logits and loss are float32.
-      label_smoothing, class_weights: as `losses.cross_entropy` takes them. The mean over all devices and parts
-        is weighted by class: the sum of the losses over that of the clips' weights.
-      ema_decay: d, of an average of the weights and of batch norm's running statistics: after each step, a = d a +
-        (1 - d) x. It begins as what the first step leaves. It is kept in the state, for states made with `ema`.
+      label_smoothing, class_weights: as `losses.cross_entropy` takes them; weights are of a mean over all clips.
+      ema_decay: d of an average a of weights and running statistics x, in states made with `ema`: a = d a + (1 - d) x.
 
     Returns:
       The state after the step, and `loss` and `accuracy`, means over all devices' clips, before it. A clip of several
@@ -70,10 +68,10 @@ def train_step(
       InputError: several labels, and a head whose activation is not a sigmoid, label smoothing or class weights.
     """
     clips = _clips_of(batch, model, one_each=bool(label_smoothing or class_weights))
-    network = {"model": model, "remat": remat, "dtype": dtype, "freeze_batch_norm": freeze_batch_norm}
+    loss = {"label_smoothing": label_smoothing, "class_weights": class_weights}
+    network = {"model": model, "remat": remat, "dtype": dtype, "freeze_batch_norm": freeze_batch_norm, **loss}
     network["axis_name"] = axis_name if sync_batch_norm else None
     network["freeze_until"] = model.trunk.block_names()[-1] if freeze_trunk else freeze_until
-    network |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
     network["mean_weight"] = _mean_weight(clips, class_weights, axis_name)
     keys = _dropout_keys(seed, state.step, axis_name, gradient_accumulation)
     gradients, batch_stats, metrics = _gradients(state, clips, keys, over=axis_name, **network)

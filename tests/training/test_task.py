@@ -36,7 +36,7 @@ def test_what_is_left_open_is_chosen_told_and_kept(config, devices, tmp_path, ca
     kept = read_config(tmp_path)
     assert (kept.train.epochs, kept.train.batch_size, kept.optim.learning_rates) == (80, 8, (0.005, 0.00005))
     assert found.config.train == kept.train and found.total_steps == 80 and len(found.pace.learning_rates) == 80
-    monkeypatch.setitem(task.choose.RATES, "sgd", 1.0)  # a later version, say
+    monkeypatch.setattr(task.choose, "RATES", {"sgd": 1.0})  # a later version, say
     again = prepare(config, tmp_path, devices)
     assert again.config.optim.learning_rates == (0.005, 0.00005)
     config.train.epochs = 9
