@@ -126,7 +126,7 @@ def test_two_devices_are_one(config, devices, tmp_path, monkeypatch):
             batch = {n: x for n, x in task.train[k].items() if n in ("clip", "label", "other", "weight")}
             batch = split_over(batch, task.devices)
             with Progress(1, unit="step", label="") as progress:
-                compiled = compiled or loop._compile(task, state, batch, progress)
+                compiled = compiled or loop._compile(task, state, batch, k, progress)
             (state, _), _ = compiled(state, batch)
         ends.append(jax.device_get(state))
     one, two = ends

@@ -83,10 +83,9 @@ def collect_features(
     Raises:
       InputError: what is there already cannot be read.
     """
-    model = model.clone(heads=(model.heads[0].clone(num_classes=0),))
+    static = {"model": model.clone(heads=(model.heads[0].clone(num_classes=0),)), "views_at_once": views_at_once}
     total, done = len(batches) if total is None else total, _begin(folder, facts)
     steps, pending, since = {}, [], time.monotonic()
-    static = {"model": model, "views_at_once": views_at_once, "dtype": dtype}
     variables = replicate(variables, devices)
     data = iter(read_ahead(batches, start=min(done, total), stop=total, workers=workers, processes=processes))
     with closing(data), Progress(total, min(done, total), unit="batch", label=label) as progress:
@@ -96,7 +95,7 @@ def collect_features(
             check(batch)
             clips = split_over({"clips": batch["clips"] if "clips" in batch else batch["clip"][:, None]}, devices)
             if (shape := clips["clips"].shape) not in steps:
-                steps[shape] = pmap(_features_step, variables, clips, devices=devices, **static)
+                steps[shape] = pmap(_features_step, variables, clips, devices=devices, dtype=dtype, **static)
             found, _ = steps[shape](variables, clips)
             pending.append(_part(batch, np.asarray(found)))
             progress.advance()

@@ -96,7 +96,7 @@ def test_a_probe_is_a_run_like_any_other(config, demo_videos, devices, tmp_path,
     assert run(config, folder, devices) == 0
     again = capsys.readouterr().out
     assert "This run is finished (2 epochs)" in again and f"test: video-level top-1 {row['video_top1']:.2%}" in again
-    assert neighbours in again
+    assert f"to compare with: 5 nearest neighbours {row['knn_top1']:.2%} of 128 videos" in again
 
 
 @pytest.mark.slow
