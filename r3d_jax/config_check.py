@@ -81,9 +81,6 @@ RULES = (
      "`finetune.freeze_until` (={c.finetune.freeze_until}) would keep random blocks; set `finetune.source`"),
     (lambda c: not c.finetune.head_first or c.finetune.source,
      "`finetune.head_first` (={c.finetune.head_first}) would train the head on a random trunk; set `finetune.source`"),
-    (lambda c: c.finetune.batch_norm != "frozen" or not c.train.precise_bn_batches,
-     "`train.precise_bn_batches` (={c.train.precise_bn_batches}) would take away the statistics that "
-     "`finetune.batch_norm` (=frozen) keeps; set one of them back"),
     (lambda c: c.finetune.batch_norm != "frozen" or c.finetune.source,
      "`finetune.batch_norm` (=frozen) would keep the statistics of no network; set `finetune.source`"),
 )  # fmt: skip
