@@ -77,8 +77,7 @@ def collect_features(
       label, total: of the progress bar; how many batches (None: `len(batches)`).
       check: is called with each batch that is read.
       stop: asked before each batch.
-      workers, processes: that read, as in `read_ahead`.
-      views_at_once, dtype: as in `predict_fn`.
+      workers, processes, views_at_once, dtype: as in `read_ahead` and `predict_fn`.
 
     Raises:
       InputError: what is there already cannot be read.

@@ -37,7 +37,13 @@ def make_model(config: Config, num_classes: int, source: TrainedNetwork | None) 
             f"{model.mean} and `model.std` {model.std}; leave these empty to take the source's"
         )
     built = build("r3d_18", num_classes, **head)
-    heads = (built.heads[0].clone(hidden=theirs.heads[0].hidden),)
+    hidden, last = theirs.heads[0].hidden, theirs.trunk.block_names()[-1]
+    if config.finetune.probe and hidden and (model.block or last) != (theirs.heads[0].block or last):
+        raise InputError(
+            f"`model.block` (={model.block}) is not the block that the head of `finetune.source` reads, and the layer "
+            f"of {hidden} channels below the linear one would be random; leave it empty"
+        )
+    heads = (built.heads[0].clone(hidden=hidden),)
     return built.clone(trunk=theirs.trunk, heads=heads, mean=theirs.mean, std=theirs.std)
 
 

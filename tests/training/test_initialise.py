@@ -10,6 +10,7 @@ from siblings import tiny
 from trunks import draw_variables
 
 from r3d_jax.config import Config, FinetuneConfig, ModelConfig
+from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
 from r3d_jax.models.head import Head
 from r3d_jax.training.initialise import compare_clips, make_model, take_over, warn_of_clips
@@ -135,3 +136,15 @@ def test_other_clips_than_the_network_has_learned_from_are_told_loudly():
         "CAUTION: the network has learned from other clips than this run shows it: `clip.frames` 4 there"
     )
     assert "4 there and 8 here, `clip.crop` 16 there and 12 here. It is best at its own" in said
+
+
+def test_a_probe_does_not_read_through_a_random_hidden_layer():
+    model = source().model
+    there = source()._replace(model=model.clone(heads=(model.heads[0].clone(hidden=6),)))
+    config = configured(block="pathway0-stage2-block0")
+    assert make_model(config, 2, there).heads[0].hidden == 6
+    config.finetune.probe = True
+    with pytest.raises(InputError, match=r"`model.block` .=pathway0-stage2-block0. is not the block .* of 6 channels"):
+        make_model(config, 2, there)
+    config.model.block = model.trunk.block_names()[-1]
+    assert make_model(config, 2, there).heads[0].hidden == 6
