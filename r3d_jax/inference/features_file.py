@@ -137,7 +137,7 @@ def _begin(part: Path, facts: dict[str, Any]) -> dict[str, _Done]:
         name = differing[0]
         raise InputError(
             f"{part} holds features of another network or with other settings: {name} is {there.get(name)!r} there and "
-            f"{here[name]!r} here ({len(differing)} differences); go on with those, name another file, or move it away"
+            f"{here[name]!r} here ({len(differing)} differences); take those, name another file, or move it away"
         )
     done, offset = {}, 0
     with (part / LINES).open("a+b") as file:

@@ -103,7 +103,7 @@ def test_what_was_done_of_something_else_is_refused_and_kept(network, paths, tmp
     other = network._replace(variables=jax.tree.map(lambda x: x + 1, network.variables))
     with pytest.raises(InputError, match=r"part holds features of another network or .*: weights_crc32 is '\w{8}' the"):
         save_features(other, paths, out)
-    with pytest.raises(InputError, match=r"other settings: clip\.views is 3 there and 2 here \(1 differences\); go on"):
+    with pytest.raises(InputError, match=r"other settings: clip\.views is 3 there and 2 here \(1 differences\); take"):
         save_features(network, paths, out, views=2)
     with occupied(part), pytest.raises(InputError, match=r"a\.npz\.part is in use by process \d+"):
         save_features(network, paths, out)
