@@ -49,7 +49,7 @@ def test_a_network_is_fine_tuned_on_its_own_clips_above_its_frozen_part_and_resu
     )
     assert "; otherwise: views 3 there and 2 here\n" in printed and "CAUTION" not in printed
     chosen = (
-        "Chosen for 6 training videos: optim.learning_rates=0.0025,2.5e-05, finetune.batch_norm=frozen; what is set"
+        "Chosen for 7 training videos: optim.learning_rates=0.0025,2.5e-05, finetune.batch_norm=frozen; what is set"
     )
     assert chosen in printed and "From epoch 2 on, the trunk too is trained" in printed
     config = json.loads((folder / "run" / "config.json").read_text())
@@ -119,4 +119,4 @@ def test_a_network_without_a_run_is_tested_as_its_file_says(finetune, tmp_path):
     )
     flags = [f"--config.finetune.source={file}", f"--workdir={tmp_path}/new", "--mode=evaluate"]
     status, printed = call(*flags)
-    assert status == 0 and "of 24 clips" in printed and "of its own" not in printed, printed  # 4 videos
+    assert status == 0 and "of 18 clips" in printed and "of its own" not in printed, printed  # 3 videos

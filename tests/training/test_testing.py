@@ -27,7 +27,15 @@ def tested(demo_videos, monkeypatch):
         config.train.epochs, config.train.videos_per_epoch, config.eval.every = 6, 4, 1
         config.train.patience, config.train.log_every = patience, 2
         summaries = [
-            {"videos": 8, "clips": 16, "loss": 2 - a, "video_top1": a, "clip_top1": a, "missing": 0}
+            {
+                "videos": 8,
+                "clips": 16,
+                "loss": 2 - a,
+                "video_top1": a,
+                "clip_top1": a,
+                "missing": 0,
+                "mean_class_accuracy": a,
+            }
             | {"untested_classes": 0}
             for a in accuracies
         ]
