@@ -2,7 +2,7 @@
 
 import sys
 
-from r3d_jax.cli.flags import Flags, add_network, path
+from r3d_jax.cli.flags import Flags, add_network, add_reading, add_videos, path
 
 TEXT = "Writes pooled features of each video into one file; exit status 1 if any video cannot be read."
 
@@ -10,23 +10,12 @@ TEXT = "Writes pooled features of each video into one file; exit status 1 if any
 def add_flags(flags: Flags) -> None:
     """Adds the flags of `r3d_jax features` to its parser."""
     add_network(flags)
+    add_videos(flags)
     add = flags.add_argument
-    add(
-        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
-    )
     add("out", metavar="OUT", type=path, help="file to write, called *.npz or *.parquet")
     add("--block", default="", help="block of the network that is pooled; default: the one that the head reads")
     add("--each_view", action="store_true", help="a row for each view of a video, in place of the views' mean")
-    add("--views", type=int, default=0, help="clips of each video; default: as many as in testing")
-    add(
-        "--batch",
-        dest="batch_size",
-        metavar="COUNT",
-        type=int,
-        default=4,
-        help="videos that run through the network together; default: 4",
-    )
-    add("--workers", type=int, default=2, help="threads that read; default: 2")
+    add_reading(flags, together="videos that run through the network together")
 
 
 def call(source, checkpoint, videos, out, **options) -> int:

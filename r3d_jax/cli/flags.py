@@ -38,6 +38,25 @@ def add_network(flags: Flags) -> None:
     )
 
 
+def add_videos(flags: Flags) -> None:
+    """Adds `videos`, as `named_videos` takes them."""
+    flags.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
+    )
+
+
+def add_reading(flags: Flags, *, together: str) -> None:
+    """Adds how videos are read for a network: `views`, `batch_size` and `workers`, as `predict` takes them.
+
+    Args:
+      together: what a batch is of.
+    """
+    add = flags.add_argument
+    add("--views", type=int, default=0, help="clips of each video; default: as many as in testing")
+    add("--batch", dest="batch_size", metavar="COUNT", type=int, default=4, help=f"{together}; default: 4")
+    add("--workers", type=int, default=2, help="threads that read; default: 2")
+
+
 def with_flags(message: str, named: Mapping[str, str]) -> str:
     """A message of the library with the command line's flags for the arguments that it names in backticks.
 

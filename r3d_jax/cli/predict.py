@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from r3d_jax.cli.flags import Flags, add_network, path
+from r3d_jax.cli.flags import Flags, add_network, add_reading, add_videos, path
 from r3d_jax.errors import InputError
 from r3d_jax.settings import check_least
 
@@ -13,10 +13,8 @@ TEXT = "Prints the likeliest classes of each video; exit status 1 if any cannot 
 def add_flags(flags: Flags) -> None:
     """Adds the flags of `r3d_jax predict` to its parser."""
     add_network(flags)
+    add_videos(flags)
     add = flags.add_argument
-    add(
-        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
-    )
     add("--top", type=int, default=0, help="classes of each video; default: 5, in a table as many of them as fit")
     add(
         "--threshold",
@@ -31,16 +29,7 @@ def add_flags(flags: Flags) -> None:
         default="",
         help="form of what is printed; default: a table on a terminal, JSON lines elsewhere",
     )
-    add("--views", type=int, default=0, help="clips of each video; default: as many as in testing")
-    add(
-        "--batch",
-        dest="batch_size",
-        metavar="COUNT",
-        type=int,
-        default=4,
-        help="videos that run through the network together, or clips of a timeline; default: 4",
-    )
-    add("--workers", type=int, default=2, help="threads that read; default: 2")
+    add_reading(flags, together="videos that run through the network together, or clips of a timeline")
     add("--timeline", action="store_true", help="slide over each video, which may be of any length, and draw a picture")
     add("--hop", type=int, default=0, help="frames from one clip of a timeline to the next; default: half a clip")
     add(

@@ -36,22 +36,17 @@ def cost(model: Classifier, clip_shape: tuple[int, int, int]) -> Cost:
     Raises:
       InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
     """
-    total = 0
 
-    def count(following, args, kwargs, context):
-        nonlocal total
-        out, module = following(*args, **kwargs), context.module
-        if context.method_name == "__call__" and isinstance(module, Conv3D):
-            total += math.prod(out.shape[1:]) * math.prod(module.variables["params"]["kernel"].shape[:-1])
-        if context.method_name == "__call__" and isinstance(module, Head):
-            grid = args[0].shape[1:4]
+    def products(module, x, out):
+        if isinstance(module, Conv3D):
+            return math.prod(out.shape[1:]) * math.prod(module.variables["params"]["kernel"].shape[:-1])
+        if isinstance(module, Head):
+            grid = x.shape[1:4]
             cells = math.prod(g - p + 1 for g, p in zip(grid, module.pool or grid))
-            total += cells * math.prod(module.variables["params"]["kernel"].shape)
-        return out
+            return cells * math.prod(module.variables["params"]["kernel"].shape)
+        return 0
 
-    clips = jnp.zeros((1, *clip_shape, model.trunk.input_planes))
-    with nn.intercept_methods(count):
-        shapes = jax.eval_shape(model.init, jax.random.key(0), clips)
+    shapes, total = _summed(model, clip_shape, products)
     return Cost(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])), total)
 
 
@@ -64,18 +59,7 @@ def activations(model: Classifier, clip_shape: tuple[int, int, int]) -> int:
     Raises:
       InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
     """
-    total = 0
-
-    def count(following, args, kwargs, context):
-        nonlocal total
-        out = following(*args, **kwargs)
-        if context.method_name == "__call__" and isinstance(context.module, Conv3D):
-            total += math.prod(out.shape[1:])
-        return out
-
-    with nn.intercept_methods(count):
-        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *clip_shape, model.trunk.input_planes)))
-    return total
+    return _summed(model, clip_shape, lambda module, x, out: isinstance(module, Conv3D) and math.prod(out.shape[1:]))[1]
 
 
 def parameters(model: Classifier) -> int:
@@ -86,3 +70,20 @@ def parameters(model: Classifier) -> int:
     """
     heads = tuple(head.clone(pool=None) for head in model.heads)
     return cost(model.clone(heads=heads), (model.trunk.enough_frames(), 1, 1)).parameters
+
+
+def _summed(model, clip_shape, of_call):
+    """(shapes of the variables, sum of `of_call` (module, its input, its output) over all calls of one clip's pass)."""
+    total = 0
+
+    def count(following, args, kwargs, context):
+        nonlocal total
+        out = following(*args, **kwargs)
+        if context.method_name == "__call__":
+            total += of_call(context.module, args[0], out)
+        return out
+
+    with nn.intercept_methods(count):
+        clips = jnp.zeros((1, *clip_shape, model.trunk.input_planes))
+        shapes = jax.eval_shape(model.init, jax.random.key(0), clips)
+    return shapes, total
