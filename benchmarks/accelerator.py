@@ -3,7 +3,8 @@
 Training and forward pass in bfloat16 (parameters and statistics float32) of R3D-18 on 8 and 16 frames and of r3d_50,
 against PyTorch's channels-last, autocast and torch.compile on the same GPU (pip install torch), as
 `benchmarks.network` measures them. Then single convolutions, forward and both gradients, in every form that XLA could
-run them in: its own 3-D convolution and, without groups, one 2-D convolution of stacked frames.
+run them in: its own 3-D convolution, one 2-D convolution of stacked frames and, of groups, the same with one kernel
+for all channels that is zero between groups.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import network
@@ -33,7 +35,24 @@ LAYERS = (  # channels, features, frames, side, kernel, stride, groups
     (64, 64, 8, 56, (3, 3, 3), (1, 1, 1), 64),  # CSN's
     (54, 54, 13, 40, (3, 3, 3), (1, 1, 1), 54),  # X3D's
 )
-FORMS = {"3-D": conv3d._native, "stacked": conv3d._stacked}
+
+
+def dense(a, b, *, wanted, window):
+    """The stacked form of a grouped convolution or gradient, its kernel filled up with zeros."""
+
+    def kernel(k):  # [kt, kh, kw, channels of a group, features] to one of all channels
+        k = k.reshape(*k.shape[:4], window.groups, -1)
+        apart = jnp.eye(window.groups, dtype=k.dtype)
+        return jnp.einsum("thwcgf,ig->thwicgf", k, apart).reshape(*k.shape[:3], -1, window.groups * k.shape[-1])
+
+    whole = window._replace(groups=1)
+    if wanted != "k":
+        return conv3d._stacked(a, kernel(b), wanted=wanted, window=whole)
+    shape = jax.ShapeDtypeStruct(conv3d._shape(a, b, wanted, window), a.dtype)
+    return jax.linear_transpose(kernel, shape)(conv3d._stacked(a, b, wanted=wanted, window=whole))[0]
+
+
+FORMS = {"3-D": conv3d._native, "stacked": conv3d._stacked, "dense": dense}
 
 
 def timed(run, rounds, repeats=10):
@@ -63,7 +82,7 @@ def layers(flags):
         for wanted in "yxk":
             operands = [arrays[name] for name in conv3d._OPERANDS[wanted]]
             for name, form in FORMS.items():
-                if name == "stacked" and groups > 1:
+                if name == ("dense" if groups == 1 else "stacked"):
                     continue
                 compiled = jax.jit(partial(form, wanted=wanted, window=window))
                 cells[name].append(f"{1e3 * timed(partial(compiled, *operands), flags.runs):.2f}")

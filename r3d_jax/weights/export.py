@@ -100,7 +100,8 @@ def read(path: Path) -> TrainedNetwork:
             weights = {name: file[name] for name in file.files if "/" in name}  # zip compares their CRC-32
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    # NotImplementedError: a damaged header names a compression or an encryption that zipfile has not.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no exported network that can be read ({error}); export it again") from error
     check_numbers(weights, path)
     try:
