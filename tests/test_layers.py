@@ -46,6 +46,8 @@ OWNERS = {  # of outside libraries that few files touch
     "orbax": {"weights/checkpoint.py"},
     "safetensors": {"weights/converted.py"},
     "huggingface_hub": {"weights/hub.py"},
+    "onnx": {"weights/onnx_graph.py", "weights/onnx_rules.py"},
+    "onnxruntime": {"weights/export_onnx.py"},
     "pyarrow": {"inference/features_formats.py"},
     "aiohttp": {"server/server.py", "server/log.py"},
     "prometheus_client": {"server/metrics.py"},

@@ -15,7 +15,6 @@ from r3d_jax.models.head import ACTIVATIONS
 from r3d_jax.models.predict import predict_fn
 from r3d_jax.weights.trained import TrainedNetwork, to_facts
 
-FORMAT = 8  # of the file: ONNX's `ir_version` of 2022, which belongs to OPSET
 APART = 1e-4  # of the largest logit: more is no rounding
 CLIPS = (
     "clips: uint8 RGB [video, view, time, height, width, channel], any number of videos and views, time as in "
@@ -40,50 +39,46 @@ def export_onnx(network: TrainedNetwork, out: Path) -> list[str]:
       Lines that tell of the file, and how far its logits are from the network's own.
 
     Raises:
-      InputError: a name that does not end in .onnx; a file that is there already; the package onnx is not installed; a
+      InputError: a name that does not end in .onnx; a file that is there already; a package is missing; a
         network with something that has no form in ONNX; logits that are further from the network's than rounding.
       OSError: the folder cannot be written to.
     """
     if out.suffix != ".onnx":
         raise InputError(f"{out} must be called *.onnx, which is what it will be")
     refuse_existing(out)
-    content = _model(network).SerializeToString()
+    content = _content(network)
     tried = _tried(content, network)
     with whole(out) as unfinished:
         unfinished.write_bytes(content)
-    return [f"{out}: {mebibytes(len(content))}, opset {_helper().OPSET}", tried]
+    return [
+        f"{out}: {mebibytes(len(content))}, from `clips` to {', '.join(map('`{}`'.format, names_of(network)))}",
+        tried,
+    ]
 
 
-def _helper():
+def _content(network):
     try:
-        from r3d_jax.weights import onnx_graph
+        from r3d_jax.weights.onnx_graph import onnx_file
     except ImportError as error:
         raise InputError(
-            "writing ONNX needs the packages onnx and onnxruntime; install them with `pip install onnx onnxruntime`, "
-            "or r3d_jax as `r3d_jax[onnx]`"
+            "an *.onnx file is written with the package onnx and tried with onnxruntime, which are not installed; "
+            "install them: pip install onnx onnxruntime (the extra r3d_jax[onnx])"
         ) from error
-    return onnx_graph
-
-
-def _model(network):
-    graph, clip, channels = _helper(), network.clip, network.model.trunk.input_planes
-    from onnx import checker, helper
-
+    clip, channels = network.clip, network.model.trunk.input_planes
     least = min(clip.crop, clip.test_size)
     shape = jax.export.symbolic_shape(
         f"video, view, {clip.frames}, height, width, {channels}",
         constraints=("video >= 1", "view >= 1", f"height >= {least}", f"width >= {least}"),
     )
-    weights = flatten_dict(jax.device_get(network.variables), sep="/")
-    function = partial(_outputs, model=network.model)
-    written = graph.onnx_graph(function, weights, {"clips": jax.ShapeDtypeStruct(shape, np.uint8)}, names_of(network))
-    opset = [helper.make_opsetid("", graph.OPSET)]
-    model = helper.make_model(written, producer_name="r3d_jax", ir_version=FORMAT, opset_imports=opset)
     facts = {"call": CLIPS, "least_size": least, "mean": network.model.mean, "std": network.model.std}
     facts |= {name: fact for name, fact in to_facts(network).items() if name != "network"}
-    helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
-    checker.check_model(model)
-    return model
+    return onnx_file(
+        partial(_outputs, model=network.model),
+        flatten_dict(jax.device_get(network.variables), sep="/"),
+        {"clips": jax.ShapeDtypeStruct(shape, np.uint8)},
+        names_of(network),
+        {name: json.dumps(fact) for name, fact in facts.items()},
+    )
 
 
 def names_of(network: TrainedNetwork) -> list[str]:
