@@ -40,7 +40,7 @@ ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their
     },
 }
 OWNERS = {  # of outside libraries that few files touch
-    "av": {f"video/{name}.py" for name in ("decode", "encode", "pixels", "probe", "reencode", "stream")}
+    "av": {f"video/{name}.py" for name in ("decode", "encode", "live", "pixels", "probe", "reencode", "stream")}
     | {"data/demo.py"},
     "grain": {"data/batches.py"},
     "orbax": {"weights/checkpoint.py"},
