@@ -62,13 +62,12 @@ def call(source, checkpoint, watched, threshold, smoothing, save) -> int:
     seen = watch(network, watched, smoothing=smoothing, counts=counts, told=_told)
     if save:
         seen = recorded(seen, save, network.class_names, threshold, told=_told)
-    begun = time.monotonic()
     try:
         for line in lines(seen, network.class_names, threshold, terminal=sys.stdout.isatty()):
             print(line, flush=True)
     except KeyboardInterrupt:
-        seen.close()  # writes what is being saved
-    _told(summary(counts, time.monotonic() - begun))
+        pass
+    _told(summary(counts))
     return 0
 
 
@@ -97,10 +96,10 @@ def lines(seen, class_names, threshold, *, terminal, now=time.time):
             yield f"{time.strftime('%H:%M:%S', time.localtime(now()))} {told}"
 
 
-def summary(counts, seconds: float) -> str:
+def summary(counts) -> str:
     """One line on what has been watched, and what of it has been left out."""
     return (
-        f"{counts['frames']:,} frames in {seconds:.1f} s, {counts['dropped']:,} more dropped that came too late; "
+        f"{counts['frames']:,} frames, and {counts['dropped']:,} dropped that came too late; "
         f"{counts['clips']:,} clips looked at, {counts['passed']:,} passed over"
     )
 

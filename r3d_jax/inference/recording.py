@@ -65,7 +65,9 @@ def recorded(
                     best, started = np.zeros(len(class_names)), now() - (stretch.end - stretch.start)
                 best = np.maximum(best, each.probabilities)
                 after = frames[-1].seconds if frames else -np.inf
-                frames += [Moment(float(s), frame) for s, frame in zip(stretch.seconds, stretch.clip) if s > after]
+                frames += [
+                    Moment(float(s), frame) for s, frame in zip(stretch.seconds, stretch.clip) if s > after + 1e-3
+                ]
             yield each
     finally:
         write()
