@@ -67,7 +67,8 @@ def watch(
             shape = next(moments).frame.shape
     except (ValueError, OSError) as error:
         raise InputError(f"{source}: {getattr(error, 'strerror', None) or error}") from error
-    forward(np.zeros((1, 1, clip.frames, *shape), np.uint8))  # compiled before the clock runs
+    blank = np.zeros((1, 1, clip.frames, *shape), np.uint8)
+    probabilities(forward(blank), network)  # compiled before the clock runs
     latest = Latest(counts)
     options = {"counts": counts, "told": told, "clock": clock, "sleep": sleep}
     threading.Thread(target=latest.fill, args=(clips_of(source, clip, **options),), daemon=True).start()
