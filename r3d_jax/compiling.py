@@ -12,7 +12,21 @@ def keep_programs() -> None:
     A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead.
     """
     if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
+        jax.config.update("jax_compilation_cache_dir", str(_at_home()))
+
+
+def cache_folder() -> Path:
+    """The folder of JAX's compilation cache, or where `keep_programs` would have it; ~/.cache/r3d_jax if it is remote.
+
+    Raises:
+      RuntimeError: there is none, and the user has no home.
+    """
+    folder = jax.config.jax_compilation_cache_dir
+    return Path(folder) if folder and "://" not in folder else _at_home()
+
+
+def _at_home():
+    return Path.home() / ".cache" / "r3d_jax"
 
 
 def compiler_options(platform: str) -> dict[str, Any]:

@@ -12,15 +12,15 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from r3d_jax.models import conv3d as module
-from r3d_jax.models import onednn
+from r3d_jax.models import onednn_probe
 from r3d_jax.models.conv3d import conv3d
 
 
 @pytest.fixture
 def everything_worthwhile(monkeypatch):
     """oneDNN even for the tiny shapes of tests."""
-    if not onednn.available():
-        pytest.skip("this jaxlib is not one that oneDNN's call is trusted in")
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
     monkeypatch.setattr(module, "WORTHWHILE", 0)
 
 
@@ -29,7 +29,7 @@ def lowering(request, monkeypatch):
     if request.param == "onednn":
         request.getfixturevalue("everything_worthwhile")
     if request.param == "native":  # what a GPU or a TPU runs
-        monkeypatch.setattr(module, "_portable", module._native)
+        monkeypatch.setattr(module, "portable", module.native)
 
 
 def direct(stride, padding, groups=1):
@@ -131,8 +131,8 @@ def layer(x, weights):
 
 
 def test_large_convolutions_on_a_cpu_are_onednns():
-    if not onednn.available():
-        pytest.skip("this jaxlib is not one that oneDNN's call is trusted in")
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
     x, weights = np.zeros((1, 8, 56, 56, 64), np.float32), np.zeros((3, 3, 3, 64, 64), np.float32)
     gradients = jax.jit(lambda x, w: jax.vjp(layer, x, w)[1](x))
     assert gradients.lower(x, weights).as_text().count("__onednn$convolution") == 2
