@@ -41,8 +41,13 @@ def holds(dtype: str, kind: str) -> bool:
     return _is_wanted() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
 
 
-def describe() -> str:
-    """A line on what convolutions run in on this machine's processor."""
+def describe(dtype: str) -> str:
+    """A line on what convolutions of activations of type `dtype` run in on this machine's processor."""
+    short = dtype == "bfloat16" and not holds(dtype, KINDS[0])
+    return f"{_describe()}; activations are {dtype}{', computed in float32 on this processor' if short else ''}"
+
+
+def _describe():
     if not _is_for_this_system():
         return "convolutions run as sums of 2-D ones: oneDNN's are for Linux on x86-64"
     if not _is_wanted():

@@ -99,7 +99,7 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
     head_tx, _ = from_config.make_optimizer(from_config.head_alone(config), model, len(train_set))
     say("\n".join(overview(config, videos, len(train_set), devices)))
     if devices[0].platform == "cpu":
-        say(onednn_probe.describe())
+        say(onednn_probe.describe(config.train.dtype))
     pace = Pace(learning_rates, len(train_set), config.train.batch_size, config.train.log_every, train_set.videos_of)
     return Task(
         config,

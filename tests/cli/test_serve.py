@@ -28,7 +28,7 @@ def test_the_network_is_served_under_its_files_name_within_limits(run, source, m
     ((network, options),) = served
     assert network.class_names == ("ride", "run", "swim")
     expected = {"name": "tiny.safetensors", "host": "127.0.0.1", "port": 0, "limits": (0.5, 60, 8), "token": ""}
-    assert options == expected
+    assert options == expected | {"dtype": "float32"}
 
 
 def test_a_token_may_stand_in_the_environment(run, source, monkeypatch):

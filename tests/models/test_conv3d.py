@@ -139,6 +139,25 @@ def test_large_convolutions_on_a_cpu_are_onednns():
     assert "__onednn" not in gradients.lower(x[:, :1, :8, :8], weights).as_text()
 
 
+@pytest.mark.parametrize("held", [("float32", "bfloat16"), ("float32",), ()], ids=["native", "in float32", "portable"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, monkeypatch, held, groups):
+    monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: dtype in held)
+    operands_of = (jnp.asarray(each, jnp.bfloat16) for each in operands(np.random.default_rng(0), groups=groups))
+    x, weights = operands_of
+    convolutions = [lambda x, w: conv3d(x, w, (1, 2, 2), padding=(1, 1, 1), groups=groups)]
+    convolutions.append(direct((1, 2, 2), (1, 1, 1), groups))
+    ours, theirs = (jax.jit(lambda x, w, f=f: jax.vjp(f, x, w)[1](jnp.cos(f(x, w)))) for f in convolutions)
+    found = ours(x, weights)
+    assert {each.dtype for each in found} == {jnp.dtype(jnp.bfloat16)}
+    exact = theirs(x.astype(jnp.float32), weights.astype(jnp.float32))
+    # The cosine of a rounded value is 2 ** -8 away times that value, which is up to 40 here.
+    close([each.astype(np.float32) for each in found], exact, 0.05)
+    text = ours.lower(x, weights).as_text()
+    calls = [line for line in text.splitlines() if "__onednn$convolution" in line]
+    assert bool(calls) == bool(held) and all(("bf16" in line) == ("bfloat16" in held) for line in calls)
+
+
 def test_exported_programs_have_nothing_of_this_machine(everything_worthwhile, rng):
     x, weights = operands(rng)
     batch = jax.export.symbolic_shape("batch")

@@ -56,7 +56,9 @@ def held(dtype="float32"):
 def test_what_holds_is_found_out_once(child, folder):
     count = child()
     assert held() == list(KINDS) and held("bfloat16") == [] and held("float64") == [] and count() == 1
-    assert describe() == "large convolutions run in oneDNN (R3D_JAX_ONEDNN=0 turns it off)"
+    told = "large convolutions run in oneDNN (R3D_JAX_ONEDNN=0 turns it off); activations are"
+    assert describe("float32") == f"{told} float32"
+    assert describe("bfloat16") == f"{told} bfloat16, computed in float32 on this processor"
     assert child("float32 y", does=ABORTS)() == 1 and held() == list(KINDS)
     (record,) = folder.glob("onednn-*.json")
     assert json.loads(record.read_text())["forms"] == {f"float32 {kind}": True for kind in KINDS}
@@ -71,13 +73,14 @@ def test_another_jaxlib_or_processor_is_another_matter(child, folder, monkeypatc
     assert child() and held() and count() == 3
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
     assert held("bfloat16") == list(KINDS) and count() == 4
+    assert describe("bfloat16").endswith("activations are bfloat16")
     assert len(list(folder.glob("onednn-*.json"))) == 4
 
 
 def test_a_form_that_ends_the_process_does_not_hold(child, folder):
     count = child("float32 k", "float32 grouped x", does=ABORTS)
     assert held() == ["y", "x", "grouped y"] and count() == 2
-    told = describe()
+    told = describe("float32")
     assert "at 0.6 of the speed" in told and f"jaxlib {jaxlib.__version__} on this processor: float32 grouped x" in told
     (record,) = folder.glob("onednn-*.json")
     assert f"float32 k; remove {record} to try again" in told
@@ -90,7 +93,7 @@ def test_a_form_that_differs_does_not_hold(child):
 
 def test_without_the_first_form_there_is_none(child):
     count = child("float32 y", does=ABORTS)
-    assert held() == [] and count() == 1 and "on this processor: all; remove" in describe()
+    assert held() == [] and count() == 1 and "on this processor: all; remove" in describe("float32")
     assert child()() == 1 and held() == []
 
 
@@ -133,7 +136,7 @@ def test_a_damaged_record_is_made_again(child, folder):
 def test_it_can_be_turned_off(child, monkeypatch):
     count = child()
     monkeypatch.setenv("R3D_JAX_ONEDNN", "0")
-    assert held() == [] and count() == 0 and describe().endswith("R3D_JAX_ONEDNN is 0")
+    assert held() == [] and count() == 0 and describe("float32").partition(";")[0].endswith("R3D_JAX_ONEDNN is 0")
 
 
 @pytest.mark.parametrize("system, machine", [("darwin", "x86_64"), ("linux", "aarch64"), ("win32", "AMD64")])
@@ -141,4 +144,4 @@ def test_other_systems_never_try(child, monkeypatch, system, machine):
     count = child()
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert held() == [] and count() == 0 and "for Linux on x86-64" in describe()
+    assert held() == [] and count() == 0 and "for Linux on x86-64" in describe("float32")

@@ -37,7 +37,7 @@ def test_a_response_has_the_views_and_the_course(network, monkeypatch):
         seen.append((b"".join(parts), clip, timeline, 19 < seconds <= 20))
         return Question(views, along, np.arange(3.0), np.arange(8.0), 15, 0.56)
 
-    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _: lambda x: np.zeros((len(x), 3, 3)))
+    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _, dtype: lambda x: np.zeros((len(x), 3, 3)))
     service = service_of(network, decode)
     found = asyncio.run(answer(service, arriving(b"a ", b"video"), ASKED))
     assert found["top"] == [{"class": name, "probability": 0.333333} for name in network.class_names[:2]]
