@@ -116,10 +116,10 @@ def _try(forms):
         found += [form for form, held in told.items() if held]
         if ended:
             return frozenset(found), False
-        if forms[0] not in found:  # nor does any other then, and each could take a child of its own to tell
-            return frozenset(), True
         left = left[len(told) + 1 :]  # the form that the child was at when it ended does not hold
-    return frozenset(found), True
+        # Nor do the others of a type whose first one does not; each could take a child of its own to tell.
+        left = [form for form in left if f"{form.split()[0]} {KINDS[0]}" in (*found, *left)]
+    return frozenset(form for form in found if f"{form.split()[0]} {KINDS[0]}" in found), True
 
 
 def _run_child(forms, end):

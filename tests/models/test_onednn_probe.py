@@ -97,6 +97,13 @@ def test_without_the_first_form_there_is_none(child):
     assert child()() == 1 and held() == []
 
 
+def test_a_type_may_hold_without_the_other(child, monkeypatch):
+    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
+    count = child("bfloat16 y", does=ABORTS)
+    assert held() == list(KINDS) and held("bfloat16") == [] and count() == 1
+    assert "on this processor: bfloat16 grouped x, " in describe("float32")
+
+
 def test_a_form_that_does_not_end_does_not_hold(child, monkeypatch):
     monkeypatch.setattr(onednn_probe, "SECONDS", 1)
     child("float32 k", does=HANGS)
