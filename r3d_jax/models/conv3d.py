@@ -146,7 +146,7 @@ def _lower_for_cpu(ctx, a, b, **params):
     exported = ctx.module_context.lowering_parameters.for_export
     form, by_call = _form_for_cpu(*ctx.avals_in, exported=exported, **params)
     if by_call:
-        # XLA fails to store programs with the call, and JAX's cache stores none that have a host callback.
+        # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
         ctx.module_context.add_host_callback(_never_called)
     return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
 

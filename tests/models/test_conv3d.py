@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from r3d_jax.models import conv3d as module
-from r3d_jax.models import onednn_probe, processor
+from r3d_jax.models import onednn_probe
 from r3d_jax.models.conv3d import conv3d
 
 
@@ -141,9 +141,8 @@ def test_large_convolutions_on_a_cpu_are_onednns():
 
 @pytest.mark.parametrize("held", [("float32", "bfloat16"), ("float32",), ()], ids=["native", "in float32", "portable"])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, monkeypatch, held, groups):
-    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
-    if "bfloat16" in held and not onednn_probe.holds("bfloat16", "y"):
+def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, takes_bfloat16, monkeypatch, held, groups):
+    if "bfloat16" in held and not takes_bfloat16:
         pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
     monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: dtype in held)
     operands_of = (jnp.asarray(each, jnp.bfloat16) for each in operands(np.random.default_rng(0), groups=groups))

@@ -5,7 +5,7 @@ import pytest
 from closeness import close
 from correlation import correlation, operands
 
-from r3d_jax.models import onednn, onednn_probe, processor
+from r3d_jax.models import onednn, onednn_probe
 from r3d_jax.models.window import Window
 
 
@@ -43,10 +43,8 @@ def test_a_convolution_back_to_the_channels_takes_the_kernel_as_it_is(here, rng)
 
 
 @pytest.fixture
-def short(here, monkeypatch):
-    """Skips where oneDNN cannot take bfloat16, not even slowly, as on processors without AVX-512."""
-    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
-    if not onednn_probe.holds("bfloat16", "y"):
+def short(takes_bfloat16):
+    if not takes_bfloat16:
         pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
 
 
