@@ -52,7 +52,7 @@ def dense(a, b, *, wanted, window):
     return jax.linear_transpose(kernel, shape)(conv3d._stacked(a, b, wanted=wanted, window=whole))[0]
 
 
-FORMS = {"3-D": conv3d._native, "stacked": conv3d._stacked, "dense": dense}
+FORMS = {"3-D": conv3d.native, "stacked": conv3d._stacked, "dense": dense}
 
 
 def timed(run, rounds, repeats=10):
@@ -80,7 +80,7 @@ def layers(flags):
         arrays = jax.device_put(arrays)
         cells = {name: [] for name in FORMS}
         for wanted in "yxk":
-            operands = [arrays[name] for name in conv3d._OPERANDS[wanted]]
+            operands = [arrays[name] for name in conv3d.OPERANDS[wanted]]
             for name, form in FORMS.items():
                 if name == ("dense" if groups == 1 else "stacked"):
                     continue

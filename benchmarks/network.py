@@ -233,13 +233,12 @@ def other_forms(what, flags, ours):
         compiled = step.compile(compiler_options=compiler_options(ours.devices[0].platform))
         return lambda: jax.block_until_ready(compiled(variables["params"]))
 
-    chosen = conv3d._onednn_is_faster, conv3d._taps
+    chosen = conv3d._form_for_cpu
     runs = {"ours": run()}
-    conv3d._onednn_is_faster = lambda *_, **__: False
-    runs["sums of 2-D convolutions"] = run()
-    conv3d._taps = conv3d._native
-    runs["`lax.conv_general_dilated`"] = run()
-    conv3d._onednn_is_faster, conv3d._taps = chosen
+    for name, form in (("sums of 2-D convolutions", conv3d.portable), ("`lax.conv_general_dilated`", conv3d.native)):
+        conv3d._form_for_cpu = lambda *_, form=form, **__: (form, False)
+        runs[name] = run()
+    conv3d._form_for_cpu = chosen
     times = interleaved(runs, 2)
     print("\n| convolutions of the loss and its gradients | | r3d_jax is |\n|---|---|---|")
     for name, took in times.items():

@@ -1,5 +1,6 @@
 """How XLA is to compile these networks."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,26 @@ import jax
 def keep_programs() -> None:
     """Has JAX keep what it compiles from one process to the next, in ~/.cache/r3d_jax.
 
-    A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead.
+    A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead. Programs that call
+    oneDNN cannot be kept; later versions of JAX than 0.10 try, and their warnings of it are not shown.
     """
+    warnings.filterwarnings("ignore", r"Error writing persistent compilation cache entry .*std::bad_alloc")
     if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "r3d_jax"))
+        jax.config.update("jax_compilation_cache_dir", str(_at_home()))
+
+
+def cache_folder() -> Path:
+    """The folder of JAX's compilation cache, or where `keep_programs` would have it; ~/.cache/r3d_jax if it is remote.
+
+    Raises:
+      RuntimeError: there is none, and the user has no home.
+    """
+    folder = jax.config.jax_compilation_cache_dir
+    return Path(folder) if folder and "://" not in folder else _at_home()
+
+
+def _at_home():
+    return Path.home() / ".cache" / "r3d_jax"
 
 
 def compiler_options(platform: str) -> dict[str, Any]:

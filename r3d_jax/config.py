@@ -148,7 +148,7 @@ class TrainConfig:
                                             "memory; batch norm sees each part alone", low=1)  # fmt: skip
     remat: tuple[int, ...] = setting((), "stages, from 1, computed again in the backward pass instead of kept: less "
                                          "memory")  # fmt: skip
-    dtype: str = setting("float32", "of activations, in testing too; parameters are float32",
+    dtype: str = setting("float32", "of activations; parameters are float32",
                          choices=("float32", "bfloat16"))  # fmt: skip
     seed: int = setting(0, "of everything that is drawn", low=0)
     log_every: int = setting(10, "steps from one line of the log to the next", low=1)
@@ -162,6 +162,9 @@ class EvalConfig:
     every: int = setting(1, "epochs from one test to the next; always after the last", low=1)
     batch_size: int = setting(1, "videos, of `clip.views` clips each", low=1)
     views_at_once: int = setting(0, "views of a video that run through the network together; 0: all", low=0)
+    dtype: str = setting("auto", "of activations in testing; auto: `train.dtype`, but in a report bfloat16 where the "
+                                 "CPU multiplies it by itself and answers hardly move",
+                         choices=("auto", "float32", "bfloat16"))  # fmt: skip
     videos: int = setting(0, "test videos, drawn over the classes by the seed; 0: all", low=0)
 
 
@@ -186,7 +189,7 @@ class Config:
 # What may differ when a run is resumed: it changes neither the network nor any step already taken.
 FREE = ("data.source", "data.splits", "data.data_dir", "data.max_broken", "data.renew", "data.workers",
         "data.processes", "train.epochs", "train.patience", "train.log_every", "train.checkpoint_minutes", "eval.every",
-        "eval.batch_size", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
+        "eval.batch_size", "eval.dtype", "eval.videos", "eval.views_at_once", "train.remat")  # fmt: skip
 
 
 # Settings by the names that earlier versions had for them.

@@ -16,7 +16,7 @@ ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their
     **dict.fromkeys(sorted(BASE), BASE),
     "config": BASE | {"video.clips"},
     "config_check": BASE | {"config", "video.clips"},
-    "models": {"errors", "compiling"},
+    "models": {"errors", "compiling", "files"},
     "video": BASE,
     "data": BASE | {"video"},
     "weights": BASE | {"config", "config_check", "models", "video"},

@@ -15,9 +15,12 @@ def add_flags(flags: Flags) -> None:
         type=path,
         help="file to write: *.npz, for JAX alone, with the weights for PyTorch beside it (*.safetensors); or *.onnx",
     )
+    flags.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of activations; default: float32"
+    )
 
 
-def call(source, checkpoint, out) -> int:
+def call(source, checkpoint, out, dtype) -> int:
     """Exports, and prints what was written; the exit status."""
     if out.suffix not in (".npz", ".onnx"):
         raise InputError(f"{out} must be called *.npz or *.onnx, which is what it will be")
@@ -25,6 +28,13 @@ def call(source, checkpoint, out) -> int:
     from r3d_jax.weights.export_onnx import export_onnx
     from r3d_jax.weights.load import load
 
-    write = export_onnx if out.suffix == ".onnx" else export
-    print("\n".join(write(load(source, checkpoint), out)))
+    if out.suffix == ".npz":
+        told = export(load(source, checkpoint), out, dtype)
+    elif dtype == "float32":
+        told = export_onnx(load(source, checkpoint), out)
+    else:
+        raise InputError(
+            f"`dtype` (={dtype}) is for *.npz; an *.onnx file is in float32, which runtimes lower themselves"
+        )
+    print("\n".join(told))
     return 0

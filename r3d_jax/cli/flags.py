@@ -57,6 +57,17 @@ def add_reading(flags: Flags, *, together: str) -> None:
     add("--workers", type=int, default=2, help="threads that read; default: 2")
 
 
+def add_dtype(flags: Flags) -> None:
+    """Adds `dtype`, as `choose_dtype` takes it."""
+    flags.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's answers "
+        "hardly move, else float32",
+    )
+
+
 def with_flags(message: str, named: Mapping[str, str]) -> str:
     """A message of the library with the command line's flags for the arguments that it names in backticks.
 

@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from r3d_jax.cli.flags import Flags, add_network, add_reading, add_videos, path
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_reading, add_videos, path
 from r3d_jax.errors import InputError
 from r3d_jax.settings import check_least
 
@@ -30,6 +30,7 @@ def add_flags(flags: Flags) -> None:
         help="form of what is printed; default: a table on a terminal, JSON lines elsewhere",
     )
     add_reading(flags, together="videos that run through the network together, or clips of a timeline")
+    add_dtype(flags)
     add("--timeline", action="store_true", help="slide over each video, which may be of any length, and draw a picture")
     add("--hop", type=int, default=0, help="frames from one clip of a timeline to the next; default: half a clip")
     add(
@@ -41,7 +42,9 @@ def add_flags(flags: Flags) -> None:
     )
 
 
-def call(source, checkpoint, videos, top, threshold, format, views, batch_size, workers, timeline, hop, plots) -> int:
+def call(
+    source, checkpoint, videos, top, threshold, format, views, batch_size, workers, dtype, timeline, hop, plots
+) -> int:
     """Prints the classes of `videos`, or of every stretch of each; the exit status: 1 if any failed."""
     check_least(top=(top, 0), views=(views, 0), batch_size=(batch_size, 1), workers=(workers, 1), hop=(hop, 0))
     if threshold is not None and not 0 < threshold <= 1:
@@ -51,16 +54,19 @@ def call(source, checkpoint, videos, top, threshold, format, views, batch_size, 
     from r3d_jax.cli.inputs import named_videos
     from r3d_jax.cli.table import lines
     from r3d_jax.compiling import keep_programs
+    from r3d_jax.inference.precision import choose_dtype
     from r3d_jax.inference.predict import THRESHOLD
     from r3d_jax.weights.load import load
 
     keep_programs()
     terminal = sys.stdout.isatty()
     network, named = load(source, checkpoint), named_videos(videos)
+    dtype, line = choose_dtype(network, dtype)
+    print(line, file=sys.stderr)
     if timeline:
-        predictions = _timelines(network, named, hop, batch_size, plots)
+        predictions = _timelines(network, named, hop, batch_size, plots, dtype)
     else:
-        predictions = _whole(network, named, views=views, batch_size=batch_size, workers=workers)
+        predictions = _whole(network, named, views=views, batch_size=batch_size, workers=workers, dtype=dtype)
     failed = set()
     columns = shutil.get_terminal_size().columns if terminal else 0
     names = [str(each.path) for each in named]
@@ -93,7 +99,7 @@ def _whole(network, named, **options):
         yield Prediction(str(each.path), {"frames": 0}, None, each.reason) if each.reason else next(predictions)
 
 
-def _timelines(network, named, hop, batch_size, plots):
+def _timelines(network, named, hop, batch_size, plots, dtype):
     """Predictions for the stretches of each, which are drawn where there are any."""
     from tqdm import tqdm
 
@@ -101,7 +107,7 @@ def _timelines(network, named, hop, batch_size, plots):
     from r3d_jax.inference.predict import Prediction
     from r3d_jax.inference.timeline import Curve, draw, free_path, timeline
 
-    forward = make_forward(network)
+    forward = make_forward(network, dtype=dtype)
     for each in named:
         if each.reason:
             yield Prediction(str(each.path), {"start": 0.0, "end": 0.0}, None, each.reason)

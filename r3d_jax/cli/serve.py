@@ -3,7 +3,7 @@
 import os
 import sys
 
-from r3d_jax.cli.flags import Flags, add_network
+from r3d_jax.cli.flags import Flags, add_dtype, add_network
 
 TEXT = "Serves a page that a video can be dropped on, and a JSON endpoint for programs, on this machine."
 
@@ -29,11 +29,13 @@ def add_flags(flags: Flags) -> None:
         help="bearer token of every request, needed where `--host` lets others in; default: the environment's "
         "R3D_JAX_TOKEN, which other users of this machine do not see",
     )
+    add_dtype(flags)
 
 
-def call(source, checkpoint, host, port, max_mb, seconds, requests, token) -> int:
+def call(source, checkpoint, host, port, max_mb, seconds, requests, token, dtype) -> int:
     """Serves until a signal ends it; the exit status."""
     from r3d_jax.compiling import keep_programs
+    from r3d_jax.inference.precision import choose_dtype
     from r3d_jax.server.body import Limits
     from r3d_jax.server.server import serve
     from r3d_jax.weights.load import load
@@ -41,7 +43,9 @@ def call(source, checkpoint, host, port, max_mb, seconds, requests, token) -> in
     keep_programs()
     limits = Limits(max_mb, seconds, requests)
     network, name = load(source, checkpoint), source.resolve().name
-    if not serve(network, name=name, host=host, port=port, limits=limits, token=token):
+    dtype, line = choose_dtype(network, dtype)
+    print(line, file=sys.stderr)
+    if not serve(network, name=name, host=host, port=port, limits=limits, token=token, dtype=dtype):
         sys.stdout.flush()
         os._exit(0)  # a computation cannot be interrupted, and Python would wait for it
     return 0

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from r3d_jax.cli.flags import Flags, add_network, path
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, path
 from r3d_jax.errors import InputError
 
 TEXT = "Watches a camera, a stream, or a file at its own speed, and prints the classes of what was there last."
@@ -38,9 +38,10 @@ def add_flags(flags: Flags) -> None:
         default=None,
         help="write the stretches in which a class reaches `--threshold` as videos, as the network has seen them",
     )
+    add_dtype(flags)
 
 
-def call(source, checkpoint, watched, threshold, smoothing, save) -> int:
+def call(source, checkpoint, watched, threshold, smoothing, save, dtype) -> int:
     """Prints the classes of the last clip until the file ends, or Ctrl-C is pressed; the exit status."""
     if threshold is not None and not 0 < threshold <= 1:
         raise InputError(f"`threshold` (={threshold:g}) must be a probability above 0, and at most 1")
@@ -49,6 +50,7 @@ def call(source, checkpoint, watched, threshold, smoothing, save) -> int:
     from collections import Counter
 
     from r3d_jax.compiling import keep_programs
+    from r3d_jax.inference.precision import choose_dtype
     from r3d_jax.inference.predict import THRESHOLD
     from r3d_jax.inference.recording import recorded
     from r3d_jax.inference.watch import watch
@@ -59,7 +61,9 @@ def call(source, checkpoint, watched, threshold, smoothing, save) -> int:
     threshold = THRESHOLD if threshold is None and network.multi_label else threshold or 0.0
     if save and not threshold:
         raise InputError("`save` needs a `threshold`: what reaches it is written")
-    seen = watch(network, watched, smoothing=smoothing, counts=counts, told=_told)
+    dtype, line = choose_dtype(network, dtype)
+    _told(line)
+    seen = watch(network, watched, smoothing=smoothing, dtype=dtype, counts=counts, told=_told)
     if save:
         seen = recorded(seen, save, network.class_names, threshold, told=_told)
     try:

@@ -33,7 +33,13 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    network: TrainedNetwork, videos: Sequence[str | Path], *, views: int = 0, batch_size: int = 4, workers: int = 2
+    network: TrainedNetwork,
+    videos: Sequence[str | Path],
+    *,
+    views: int = 0,
+    batch_size: int = 4,
+    workers: int = 2,
+    dtype: str = "float32",
 ) -> Iterator[Prediction]:
     """A prediction for each video file, in their order, from the clips that it would be tested on.
 
@@ -45,12 +51,14 @@ def predict(
       views: clips of a video, evenly spaced; 0: as many as the network is tested with.
       batch_size: videos that run through the network together, where their frames are of one size.
       workers: threads that read, each with the clips of four videos ready; 0: one for each core.
+      dtype: of the activations, such as "bfloat16"; `choose_dtype` chooses it.
 
     Raises:
       InputError: `batch_size` is below 1, or `views` or `workers` below 0.
     """
     check_least(batch_size=(batch_size, 1), views=(views, 0), workers=(workers, 0))
-    return _predict(network, videos, replace(network.clip, views=views or network.clip.views), batch_size, workers)
+    forward, clip = make_forward(network, dtype=dtype), replace(network.clip, views=views or network.clip.views)
+    return _predict(network, forward, videos, clip, batch_size, workers)
 
 
 def best(
@@ -67,8 +75,7 @@ def best(
     return [(class_names[i], float(probabilities[i])) for i in order]
 
 
-def _predict(network, videos, clip, batch_size, workers):
-    forward = make_forward(network)
+def _predict(network, forward, videos, clip, batch_size, workers):
     seen = by_size(
         videos,
         clip,

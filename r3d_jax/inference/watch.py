@@ -40,6 +40,7 @@ def watch(
     source: str,
     *,
     smoothing: float = 0.0,
+    dtype: str = "float32",
     counts: Counter | None = None,
     told: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
@@ -53,6 +54,7 @@ def watch(
     Args:
       source: a file, a camera such as /dev/video0, or an address, as `live` takes them.
       smoothing: seconds in which the weight of what was seen falls to 1/e; 0: each clip counts by itself.
+      dtype: of the activations; `choose_dtype` chooses it.
       counts: where "frames", "dropped" ones, "clips" that were looked at and "passed" ones are counted.
       told: is called with a line when a source breaks off.
       clock, sleep: as `live` takes them.
@@ -61,7 +63,7 @@ def watch(
       InputError: the source cannot be opened, there is no frame in it, or the network's answer is no number.
     """
     counts = Counter() if counts is None else counts
-    clip, forward = network.clip, make_forward(network)
+    clip, forward = network.clip, make_forward(network, dtype=dtype)
     try:
         with closing(live(source, size=clip.test_size)) as moments:
             shape = next(moments).frame.shape

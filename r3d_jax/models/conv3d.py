@@ -17,7 +17,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from r3d_jax.models import depthwise, onednn, stacked, taps
+from r3d_jax.models import depthwise, onednn, onednn_probe, stacked, taps
 from r3d_jax.models.window import Window, input_gradient
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
@@ -49,7 +49,7 @@ def conv3d(
 
 # The operands of each form, in order: x [clip, t, h, w, channel], k [kt, kh, kw, channel / groups, feature] and
 # y [clip, t2, h2, w2, feature].
-_OPERANDS = {"y": "xk", "x": "yk", "k": "xy"}
+OPERANDS = {"y": "xk", "x": "yk", "k": "xy"}
 
 
 def _varying_alike(x, kernel):
@@ -90,7 +90,7 @@ def _xla(x, kernel, window):
     )
 
 
-_native = partial(_by_transposing, _xla)
+native = partial(_by_transposing, _xla)
 _stacked = partial(_by_transposing, stacked.convolution)
 
 
@@ -104,21 +104,20 @@ def _by(library, a, b, *, wanted, window):
     return library.kernel_gradient(a, b, window)
 
 
-def _portable(a, b, *, wanted, window):
+def portable(a, b, *, wanted, window):
     """By XLA's operations alone."""
     channels, features = (b.shape[3] * window.groups, a.shape[4]) if wanted == "x" else (a.shape[4], b.shape[4])
     alone = 1 < channels == features == window.groups  # each channel by itself
     return _by(depthwise if alone else taps, a, b, wanted=wanted, window=window)
 
 
-_onednn = partial(_by, onednn)
+by_onednn = partial(_by, onednn)
 
 WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
 
 
-def _onednn_is_faster(a, b, *, wanted, window):
-    if not (onednn.available() and a.dtype == b.dtype == jnp.float32):
-        return False
+def _worthwhile(a, b, *, wanted, window):
+    """Whether oneDNN is the faster one, where it holds."""
     channels, features = a.shape[4], b.shape[3 if wanted == "x" else 4]
     if wanted == "k" and (window.groups > 1 or (window.kernel != (1, 1, 1) and channels * features > 2**15)):
         return False  # oneDNN's way has no groups here, and with so many channels the taps' is the faster one
@@ -126,18 +125,34 @@ def _onednn_is_faster(a, b, *, wanted, window):
     return work >= WORTHWHILE * (window.groups if wanted == "y" else 1)
 
 
-def _lower_for_cpu(ctx, a, b, **params):
+def _in_float32(form, a, b, **params):
+    return form(a.astype(jnp.float32), b.astype(jnp.float32), **params).astype(a.dtype)
+
+
+def _form_for_cpu(a, b, *, wanted, window, exported):
+    """The fastest form, and whether oneDNN is in it. Few processors multiply bfloat16; others take it as float32."""
+    short = a.dtype == jnp.bfloat16
     # An exported program runs elsewhere, where XLA may not have the call.
-    portable = ctx.module_context.lowering_parameters.for_export
-    if portable or not _onednn_is_faster(*ctx.avals_in, **params):
-        return mlir.lower_fun(_portable, multiple_results=False)(ctx, a, b, **params)
-    # XLA fails to store programs with the call, and JAX's compilation cache stores none that have a host callback.
-    ctx.module_context.add_host_callback(_never_called)
-    return mlir.lower_fun(_onednn, multiple_results=False)(ctx, a, b, **params)
+    if not exported and a.dtype == b.dtype and _worthwhile(a, b, wanted=wanted, window=window):
+        kind = f"grouped {wanted}" if window.groups > 1 else wanted
+        if onednn_probe.holds(a.dtype.name, kind):
+            return by_onednn, True
+        if short and onednn_probe.holds("float32", kind):
+            return partial(_in_float32, by_onednn), True
+    return partial(_in_float32, portable) if short else portable, False
+
+
+def _lower_for_cpu(ctx, a, b, **params):
+    exported = ctx.module_context.lowering_parameters.for_export
+    form, by_call = _form_for_cpu(*ctx.avals_in, exported=exported, **params)
+    if by_call:
+        # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
+        ctx.module_context.add_host_callback(_never_called)
+    return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
 
 
 def _lower_for_nvidia(ctx, a, b, **params):
-    form = _stacked if _stacked_is_faster(*ctx.avals_in, **params) else _native
+    form = _stacked if _stacked_is_faster(*ctx.avals_in, **params) else native
     return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
 
 
@@ -153,10 +168,10 @@ def _transpose(position):
     """The rule for the operand at `position`: its gradient is the form in which it is the one wanted."""
 
     def rule(ct, *operands, wanted, window):
-        names = _OPERANDS[wanted]
+        names = OPERANDS[wanted]
         values = {wanted: ct} | {name: value for name, value in zip(names, operands) if name != names[position]}
         asked = names[position]
-        return _conv3d.bind(*(values[name] for name in _OPERANDS[asked]), wanted=asked, window=window)
+        return _conv3d.bind(*(values[name] for name in OPERANDS[asked]), wanted=asked, window=window)
 
     return rule
 
@@ -182,6 +197,6 @@ _conv3d.def_abstract_eval(_abstract)
 _conv3d.def_impl(jax.jit(_conv3d.bind, static_argnames=("wanted", "window")))
 ad.defbilinear(_conv3d, _transpose(0), _transpose(1))
 batching.primitive_batchers[_conv3d] = _batched
-mlir.register_lowering(_conv3d, mlir.lower_fun(_native, multiple_results=False))
+mlir.register_lowering(_conv3d, mlir.lower_fun(native, multiple_results=False))
 mlir.register_lowering(_conv3d, _lower_for_cpu, platform="cpu")
 mlir.register_lowering(_conv3d, _lower_for_nvidia, platform="cuda")

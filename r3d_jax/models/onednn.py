@@ -2,32 +2,22 @@
 
 XLA has a thunk that runs oneDNN's convolution for the custom call `__onednn$convolution`; jaxlib's builds leave out
 the pass that rewrites convolutions to it. So the call is written here. It is XLA's own business what the call's
-description looks like, and a wrong one ends the process: only jaxlib releases that the tests ran with are trusted.
+description looks like, and a wrong one ends the process: `onednn_probe.holds` knows where it is right.
 """
 
 import json
-import platform
-import sys
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 from jax import lax
 
 from r3d_jax.models.window import turned_round
 
-TRUSTED = ("0.10.2",)  # of jaxlib
 
-
-def available() -> bool:
-    """Whether this jaxlib, on this machine, is known to run oneDNN's convolution."""
-    return sys.platform == "linux" and platform.machine() == "x86_64" and jaxlib.__version__ in TRUSTED
-
-
-def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1):
+def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1, out=None):
     """The cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
 
-    Both are float32. It must be `available`: where it is not, the process may end.
+    Both are float32 or bfloat16, which oneDNN multiplies by itself where the processor can, and slowly elsewhere.
 
     Args:
       size: time, height and width of what comes out.
@@ -36,6 +26,7 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
       dilation: distance of the kernel's positions on each axis of x.
       swap: the kernel is [kt, kh, kw, feature, channel].
       groups: that channels and features are split into; without `swap` alone.
+      out: type of what comes out; None: that of `x`.
     """
     data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
     inputs, outputs = (4, 3) if swap else (3, 4)
@@ -57,7 +48,7 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
     }
     call = jax.ffi.ffi_call(
         "__onednn$convolution",
-        jax.ShapeDtypeStruct((x.shape[0], *size, kernel.shape[outputs]), jnp.float32),
+        jax.ShapeDtypeStruct((x.shape[0], *size, kernel.shape[outputs]), out or x.dtype),
         custom_call_api_version=1,
         legacy_backend_config=json.dumps({"onednn_conv_config": config}),
     )
@@ -68,7 +59,7 @@ def transposed(y, kernel, size, *, low, high, groups):
     """The convolution at stride 1 from a kernel's features to its channels, each tap where it was.
 
     Args:
-      y: [clip, t, h, w, feature], float32.
+      y: [clip, t, h, w, feature].
       kernel: [kt, kh, kw, channel / groups, feature], as the convolution from channels to features takes it.
       size: time, height and width of what comes out.
       low, high: zeros before and after each axis, not negative.
@@ -86,14 +77,15 @@ def kernel_gradient(x, y, window):
     those of the clip lie along the width, where they are positions like others.
 
     Args:
-      x: clips [clip, t, h, w, channel], float32.
+      x: clips [clip, t, h, w, channel].
       y: the output's gradient [clip, t2, h2, w2, feature].
       window: of the convolution.
     """
-    channels, features = x.shape[4], y.shape[4]
+    channels, features, dtype = x.shape[4], y.shape[4], x.dtype
     if window.kernel == (1, 1, 1) and not any(window.padding):
         x = x[:, *(slice(None, None, s) for s in window.stride)]
-        return (x.reshape(-1, channels).T @ y.reshape(-1, features)).reshape(1, 1, 1, channels, features)
+        x, y = (values.astype(jnp.float32).reshape(-1, values.shape[4]) for values in (x, y))  # XLA's product is exact
+        return (x.T @ y).astype(dtype).reshape(1, 1, 1, channels, features)
 
     def along_width(values):
         return *values[:2], values[2] * channels
@@ -108,7 +100,8 @@ def kernel_gradient(x, y, window):
     def add(total, clip_and_gradient):
         clip, gradient = clip_and_gradient
         clip = clip.reshape(size)[kept][None, ..., None]
-        return total + convolution(clip, gradient[..., None, :], wanted, low=low, high=high, dilation=dilation), None
+        kernel, options = gradient[..., None, :], {"low": low, "high": high, "dilation": dilation, "out": jnp.float32}
+        return total + convolution(clip, kernel, wanted, **options), None
 
-    total, _ = lax.scan(add, jnp.zeros((1, *wanted, features), x.dtype), (x, y))
-    return total.reshape(*window.kernel, channels, features)
+    total, _ = lax.scan(add, jnp.zeros((1, *wanted, features), jnp.float32), (x, y))
+    return total.reshape(*window.kernel, channels, features).astype(dtype)

@@ -18,6 +18,7 @@ from r3d_jax.data.multi_label import classes_in
 from r3d_jax.errors import InputError
 from r3d_jax.files import write_text
 from r3d_jax.inference.forward import make_maps, video_logits
+from r3d_jax.inference.precision import choose_dtype
 from r3d_jax.report import charts, multi_label, multi_label_page, sections, statistics
 from r3d_jax.report.collect import Tested, collect, predictions_csv
 from r3d_jax.report.page import class_table, fill, percent, strips
@@ -65,7 +66,11 @@ def report(config: Config, workdir: Path, checkpoint: str = "last") -> int:
     videos = load_videos(config)
     _check_classes(network, videos, config.data.name)
     batches = make_eval_batches(config, videos, jax.device_count())
-    tested = collect(network, batches, workers=config.data.workers, **eval_options(config))
+    options = eval_options(config)
+    chosen = config.eval.dtype == "auto" and options["dtype"] == "float32"
+    options["dtype"], line = choose_dtype(network, "auto" if chosen else options["dtype"])
+    say(line)
+    tested = collect(network, batches, workers=config.data.workers, **options)
     if videos.multi_label:
         numbers = multi_label.numbers_of(tested)
     else:

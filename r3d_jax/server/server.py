@@ -30,7 +30,16 @@ POLICY = (
 OPEN = ("/", "/healthz")  # addresses that tell nothing, and want no token
 
 
-def serve(network: TrainedNetwork, *, name: str, host: str, port: int, limits: Limits, token: str = "") -> bool:
+def serve(
+    network: TrainedNetwork,
+    *,
+    name: str,
+    host: str,
+    port: int,
+    limits: Limits,
+    token: str = "",
+    dtype: str = "float32",
+) -> bool:
     """Serves the page and the endpoint, and prints their address, until a signal ends it.
 
     Args:
@@ -38,6 +47,7 @@ def serve(network: TrainedNetwork, *, name: str, host: str, port: int, limits: L
       host: address to listen at; anything but this machine's own lets others in, and needs a token.
       port: number to listen at; 0: any that is free.
       token: that requests have to carry; empty: none.
+      dtype: of the activations, as in `predict_fn`.
 
     Returns:
       Whether everything has ended. Otherwise the network is still at work, for which Python would wait at its end.
@@ -63,7 +73,7 @@ def serve(network: TrainedNetwork, *, name: str, host: str, port: int, limits: L
     if not is_loopback(host):
         print(f"Whoever reaches {host} and has the token can use this; what is sent is not encrypted.", flush=True)
     logging.getLogger("aiohttp.server").addFilter(in_one_line)
-    app, service = _make(network, name, host, limits, token)
+    app, service = _make(network, name, host, limits, token, dtype)
     web.run_app(
         app,
         sock=listening,
@@ -75,7 +85,9 @@ def serve(network: TrainedNetwork, *, name: str, host: str, port: int, limits: L
     return not service.busy
 
 
-def make_app(network: TrainedNetwork, *, name: str, host: str, limits: Limits, token: str = "") -> web.Application:
+def make_app(
+    network: TrainedNetwork, *, name: str, host: str, limits: Limits, token: str = "", dtype: str = "float32"
+) -> web.Application:
     """The server's addresses as an application, to be run by `serve` or by other code.
 
     `GET /` gives the page, `GET /network` facts about the network as JSON, and `POST /predict` takes the bytes of a
@@ -87,12 +99,13 @@ def make_app(network: TrainedNetwork, *, name: str, host: str, limits: Limits, t
       host: address that is listened at; requests that name another are refused where it is this machine's own.
       token: that requests for anything but the page and `/healthz` have to carry as `Authorization: Bearer TOKEN`;
         empty: none.
+      dtype: of the activations, as in `predict_fn`.
     """
-    return _make(network, name, host, limits, token)[0]
+    return _make(network, name, host, limits, token, dtype)[0]
 
 
-def _make(network, name, host, limits, token):
-    service = make_service(network, limits)
+def _make(network, name, host, limits, token, dtype):
+    service = make_service(network, limits, dtype)
     decoders, room, taken = service.decoders, service.room, service.taken
     metrics = make_metrics(active=lambda: len(taken), held=lambda: room.taken, lost=lambda: decoders.lost)
 

@@ -43,9 +43,13 @@ class Service(NamedTuple):
         return self.forward.busy or self.maps.busy
 
 
-def make_service(network: TrainedNetwork, limits: Limits) -> Service:
-    """A service that nobody has asked anything yet; its decoders start when they are needed."""
-    forward, maps = (Batcher(function, BATCH) for function in (make_forward(network), make_maps(network)))
+def make_service(network: TrainedNetwork, limits: Limits, dtype: str = "float32") -> Service:
+    """A service that nobody has asked anything yet; its decoders start when they are needed.
+
+    Args:
+      dtype: of the activations, as in `predict_fn`; maps are computed in float32.
+    """
+    forward, maps = Batcher(make_forward(network, dtype=dtype), BATCH), Batcher(make_maps(network), BATCH)
     return Service(network, forward, maps, Decoders(DECODERS), limits, Room(limits), [])
 
 

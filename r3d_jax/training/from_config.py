@@ -192,7 +192,8 @@ def precise_options(config: Config) -> dict[str, Any]:
 
 def eval_options(config: Config) -> dict[str, Any]:
     """Further arguments of `eval_step` and `predict_views`."""
-    return {"views_at_once": config.eval.views_at_once, "dtype": config.train.dtype}
+    dtype = config.train.dtype if config.eval.dtype == "auto" else config.eval.dtype
+    return {"views_at_once": config.eval.views_at_once, "dtype": dtype}
 
 
 def check_model(config: Config, model: Classifier) -> None:

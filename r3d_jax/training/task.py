@@ -13,6 +13,7 @@ from r3d_jax.data.builder import VideoSet
 from r3d_jax.data.census import Largest
 from r3d_jax.data.sampling import split_rows
 from r3d_jax.files import told_when_full
+from r3d_jax.models import onednn_probe
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.cost import activations
 from r3d_jax.training import choose, from_config
@@ -97,6 +98,8 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
     tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
     head_tx, _ = from_config.make_optimizer(from_config.head_alone(config), model, len(train_set))
     say("\n".join(overview(config, videos, len(train_set), devices)))
+    if devices[0].platform == "cpu":
+        say(onednn_probe.describe(config.train.dtype))
     pace = Pace(learning_rates, len(train_set), config.train.batch_size, config.train.log_every, train_set.videos_of)
     return Task(
         config,

@@ -38,7 +38,7 @@ CLIPS = (
 )
 
 
-def export(network: TrainedNetwork, out: Path) -> list[str]:
+def export(network: TrainedNetwork, out: Path, dtype: str = "float32") -> list[str]:
     """Writes a network as a program that JAX alone can run and, beside it, its weights for PyTorch (*.safetensors).
 
     For example, `export(r3d_jax.load("runs/mine"), Path("mine.npz"))`. The program takes any number of videos and views
@@ -46,6 +46,7 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
 
     Args:
       out: of the program, called *.npz; folders above it are made.
+      dtype: of the program's activations, as in `predict_fn`; weights and logits are float32.
 
     Returns:
       Lines that tell of both files, and how far the program's logits are from the network's own.
@@ -70,7 +71,7 @@ def export(network: TrainedNetwork, out: Path) -> list[str]:
     )
     weights = flatten_dict(jax.device_get(network.variables), sep="/")
     shapes = {name: jax.ShapeDtypeStruct(value.shape, value.dtype) for name, value in weights.items()}
-    call = jax.jit(partial(_call, model=network.model))
+    call = jax.jit(partial(_call, model=network.model, dtype=dtype))
     program = jax.export.export(call, platforms=PLATFORMS)(shapes, jax.ShapeDtypeStruct(clips, np.uint8))
     facts = {
         "call": CLIPS,
@@ -110,8 +111,8 @@ def read(path: Path) -> TrainedNetwork:
         raise InputError(f"{path} was not written by this version: it lacks {error}; export it again") from error
 
 
-def _call(weights, clips, *, model):
-    return predict_fn(unflatten_dict(weights, sep="/"), clips, model=model)
+def _call(weights, clips, *, model, dtype):
+    return predict_fn(unflatten_dict(weights, sep="/"), clips, model=model, dtype=dtype)
 
 
 def _checked(weights: dict[str, np.ndarray], path: Path, model: Classifier) -> dict[str, Any]:

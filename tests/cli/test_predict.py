@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from videos import audio_only
 
@@ -57,7 +58,7 @@ def test_a_table_comes_on_a_terminal_and_what_fits_of_it(source, folder, monkeyp
     assert lines[0].split() == ["video", "1", "2"]
     assert lines[1].startswith("v0.avi ") and lines[1].count("%") == 2 and len(lines[1]) <= 40
     assert lines[2] == "gone.avi  no such file"
-    assert ended.value.code == 1 and capsys.readouterr().err == "1 of 2 videos failed\n"
+    assert ended.value.code == 1 and capsys.readouterr().err.endswith("activations are float32\n1 of 2 videos failed\n")
 
 
 @pytest.mark.slow
@@ -98,3 +99,17 @@ def test_a_video_without_a_video_stream_is_one_line(run, source, tmp_path):
     (tmp_path / "song.wav").write_bytes(audio_only())
     status, printed = run("predict", source, tmp_path / "song.wav")
     assert status == 1 and json.loads(printed)["error"] == "no video stream in it"
+
+
+def test_activations_are_of_the_type_that_is_named(run, source, folder, tmp_path, monkeypatch):
+    asked = []
+
+    def make_forward(network, dtype):
+        asked.append(dtype)
+        return lambda clips: np.zeros((*clips.shape[:2], 3), np.float32)
+
+    for room in ("forward", "predict"):
+        monkeypatch.setattr(f"r3d_jax.inference.{room}.make_forward", make_forward)
+    for more in ((), ("--timeline", "--plots", tmp_path)):
+        assert run("predict", source, folder / "v1.avi", "--dtype=bfloat16", *more)[0] == 0
+    assert asked == ["bfloat16"] * 2

@@ -24,11 +24,11 @@ def test_the_network_is_served_under_its_files_name_within_limits(run, source, m
         "r3d_jax.server.server.serve", lambda network, **options: served.append((network, options)) or True
     )
     monkeypatch.chdir(source.parent)
-    assert run("serve", "tiny.safetensors", "--port=0", "--max_mb", 0.5)[0] == 0
+    assert run("serve", "tiny.safetensors", "--port=0", "--max_mb", 0.5, "--dtype=bfloat16")[0] == 0
     ((network, options),) = served
     assert network.class_names == ("ride", "run", "swim")
     expected = {"name": "tiny.safetensors", "host": "127.0.0.1", "port": 0, "limits": (0.5, 60, 8), "token": ""}
-    assert options == expected
+    assert options == expected | {"dtype": "bfloat16"}
 
 
 def test_a_token_may_stand_in_the_environment(run, source, monkeypatch):

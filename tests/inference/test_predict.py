@@ -37,7 +37,7 @@ def test_of_many_sizes_those_that_wait_longest_are_run_before_their_batch_is_ful
         ran.append(clips.shape)
         return np.stack([clips[..., i].mean((2, 3, 4)) for i in range(3)], -1, dtype=np.float32)
 
-    monkeypatch.setattr(module, "make_forward", lambda _: forward)
+    monkeypatch.setattr(module, "make_forward", lambda _, dtype: forward)
     found = list(predict(network, paths, batch_size=2, views=1, workers=1))
     assert [each.video for each in found] == list(map(str, paths))
     # Eight wait, two batches' worth of two clips each; the ninth makes the first of them run.
@@ -65,7 +65,7 @@ def test_as_many_clips_are_seen_as_asked_for(network, folder, monkeypatch):
         seen.append(clips.shape)
         return np.zeros((*clips.shape[:2], 3), np.float32)
 
-    monkeypatch.setattr(module, "make_forward", lambda _: forward)
+    monkeypatch.setattr(module, "make_forward", lambda _, dtype: forward)
     crops = network._replace(clip=replace(network.clip, crops=3))
     for changed, views in ((network, 0), (network, 5), (crops, 0)):
         list(predict(changed, [folder / "v1.avi"], views=views))

@@ -12,15 +12,15 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from r3d_jax.models import conv3d as module
-from r3d_jax.models import onednn
+from r3d_jax.models import onednn_probe
 from r3d_jax.models.conv3d import conv3d
 
 
 @pytest.fixture
 def everything_worthwhile(monkeypatch):
     """oneDNN even for the tiny shapes of tests."""
-    if not onednn.available():
-        pytest.skip("this jaxlib is not one that oneDNN's call is trusted in")
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
     monkeypatch.setattr(module, "WORTHWHILE", 0)
 
 
@@ -29,7 +29,7 @@ def lowering(request, monkeypatch):
     if request.param == "onednn":
         request.getfixturevalue("everything_worthwhile")
     if request.param == "native":  # what a GPU or a TPU runs
-        monkeypatch.setattr(module, "_portable", module._native)
+        monkeypatch.setattr(module, "portable", module.native)
 
 
 def direct(stride, padding, groups=1):
@@ -131,12 +131,33 @@ def layer(x, weights):
 
 
 def test_large_convolutions_on_a_cpu_are_onednns():
-    if not onednn.available():
-        pytest.skip("this jaxlib is not one that oneDNN's call is trusted in")
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
     x, weights = np.zeros((1, 8, 56, 56, 64), np.float32), np.zeros((3, 3, 3, 64, 64), np.float32)
     gradients = jax.jit(lambda x, w: jax.vjp(layer, x, w)[1](x))
     assert gradients.lower(x, weights).as_text().count("__onednn$convolution") == 2
     assert "__onednn" not in gradients.lower(x[:, :1, :8, :8], weights).as_text()
+
+
+@pytest.mark.parametrize("held", [("float32", "bfloat16"), ("float32",), ()], ids=["native", "in float32", "portable"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, takes_bfloat16, monkeypatch, held, groups):
+    if "bfloat16" in held and not takes_bfloat16:
+        pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
+    monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: dtype in held)
+    operands_of = (jnp.asarray(each, jnp.bfloat16) for each in operands(np.random.default_rng(0), groups=groups))
+    x, weights = operands_of
+    convolutions = [lambda x, w: conv3d(x, w, (1, 2, 2), padding=(1, 1, 1), groups=groups)]
+    convolutions.append(direct((1, 2, 2), (1, 1, 1), groups))
+    ours, theirs = (jax.jit(lambda x, w, f=f: jax.vjp(f, x, w)[1](jnp.cos(f(x, w)))) for f in convolutions)
+    found = ours(x, weights)
+    assert {each.dtype for each in found} == {jnp.dtype(jnp.bfloat16)}
+    exact = theirs(x.astype(jnp.float32), weights.astype(jnp.float32))
+    # The cosine of a rounded value is 2 ** -8 away times that value, which is up to 40 here.
+    close([each.astype(np.float32) for each in found], exact, 0.05)
+    text = ours.lower(x, weights).as_text()
+    calls = [line for line in text.splitlines() if "__onednn$convolution" in line]
+    assert bool(calls) == bool(held) and all(("bf16" in line) == ("bfloat16" in held) for line in calls)
 
 
 def test_exported_programs_have_nothing_of_this_machine(everything_worthwhile, rng):

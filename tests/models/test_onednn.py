@@ -1,28 +1,18 @@
-import platform
-import sys
-
 import jax
-import jaxlib
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from closeness import close
 from correlation import correlation, operands
 
-from r3d_jax.models import onednn
+from r3d_jax.models import onednn, onednn_probe
+from r3d_jax.models.window import Window
 
 
 @pytest.fixture
 def here():
-    if not onednn.available():
-        pytest.skip("this jaxlib is not one that oneDNN's call is trusted in")
-
-
-def test_only_releases_that_the_tests_ran_with_are_trusted(monkeypatch):
-    on_linux = sys.platform == "linux" and platform.machine() == "x86_64"
-    monkeypatch.setattr(jaxlib, "__version__", onednn.TRUSTED[0])
-    assert onednn.available() == on_linux
-    monkeypatch.setattr(jaxlib, "__version__", "0.0.1")
-    assert not onednn.available()
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
 
 
 @pytest.mark.parametrize("stride, groups", [((1, 1, 1), 1), ((2, 1, 2), 1), ((1, 2, 2), 2)])
@@ -50,3 +40,46 @@ def test_a_convolution_back_to_the_channels_takes_the_kernel_as_it_is(here, rng)
     expected = correlation(y, kernel.swapaxes(3, 4), low=(1, 1, 1), high=(1, 1, 1))
     options = {"low": (1, 1, 1), "high": (1, 1, 1), "groups": 1}
     close(jax.jit(lambda y, k: onednn.transposed(y, k, (4, 5, 6), **options))(y, kernel), expected)
+
+
+@pytest.fixture
+def short(takes_bfloat16):
+    if not takes_bfloat16:
+        pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
+
+
+ROUNDED = 2**-8  # what one rounding to bfloat16 may move, and more
+
+
+def rounded(*arrays):
+    """In bfloat16, and what they are then in float32."""
+    arrays = [jnp.asarray(x, jnp.bfloat16) for x in arrays]
+    return arrays, [np.asarray(x, np.float32) for x in arrays]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_result_in_bfloat16_is_rounded_once(short, rng, groups):
+    given, (x, kernel) = rounded(*operands(rng, groups=groups))
+    expected = correlation(x, kernel, stride=(2, 1, 2), low=(1, 0, 2), high=(0, 1, 1), groups=groups)
+    options = {"stride": (2, 1, 2), "low": (1, 0, 2), "high": (0, 1, 1), "groups": groups}
+    found = jax.jit(lambda x, k: onednn.convolution(x, k, expected.shape[1:4], **options))(*given)
+    assert found.dtype == jnp.bfloat16
+    close(found.astype(np.float32), expected, ROUNDED)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 1, 1)])
+def test_a_kernel_gradient_in_bfloat16_is_rounded_once(short, rng, kernel):
+    window = Window((4, 9, 8), kernel, (1, 2, 2), tuple(k // 2 for k in kernel), 1)
+    given, (x, y) = rounded(rng.standard_normal((2, *window.size, 4)), rng.standard_normal((2, *window.out, 6)))
+    # The value that each kernel position adds to the output, in the textbook's way, is linear in that position.
+    expected = np.zeros((*kernel, 4, 6))
+    for position in np.ndindex(*kernel):
+        one = np.zeros((*kernel, 1, 1), np.float32)
+        one[position] = 1
+        low = high = window.padding
+        for channel in range(4):
+            seen = correlation(x[..., channel : channel + 1], one, stride=window.stride, low=low, high=high)
+            expected[position][channel] = (seen * y).sum((0, 1, 2, 3))
+    found = jax.jit(lambda x, y: onednn.kernel_gradient(x, y, window))(*given)
+    assert found.dtype == jnp.bfloat16
+    close(found.astype(np.float32), expected, ROUNDED)

@@ -90,6 +90,23 @@ def test_a_converted_network_is_tested_without_a_run(tiny_run, tiny_config, tmp_
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"report.html", "predictions.csv"}
 
 
+def test_the_type_of_activations_is_chosen_unless_it_is_named(tiny_run, tiny_config, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def choose_dtype(_, wanted):
+        raise Asked(wanted)
+
+    monkeypatch.setattr(module, "choose_dtype", choose_dtype)
+    for changes, expected in (
+        ({}, "auto"),
+        ({"train__dtype": "bfloat16"}, "bfloat16"),
+        ({"eval__dtype": "float32"}, "float32"),
+    ):
+        with pytest.raises(Asked, match=expected):
+            report(tiny_config(**changes), tiny_run[0])
+
+
 def test_no_run_and_a_run_without_a_checkpoint(tiny_run, tiny_config, tmp_path):
     with pytest.raises(InputError, match=r"no run in .*nowhere; train one.*`workdir`.*`finetune.source`"):
         report(tiny_config(), tmp_path / "nowhere")

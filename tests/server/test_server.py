@@ -301,7 +301,7 @@ def test_it_ends_soon_whatever_is_under_way_and_says_who_can_reach_it(network, f
             ended.wait(20)
 
     monkeypatch.setattr(module, "print", lambda line, **_: told.put(line), raising=False)
-    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _: compute)
+    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _, dtype: compute)
     with ThreadPoolExecutor(1) as pool:
         interrupted = pool.submit(interrupt)
         assert not serve(network, name="tiny", host="0.0.0.0", port=0, limits=Limits(1, 20, 3), token="x")

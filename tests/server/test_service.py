@@ -8,6 +8,7 @@ import pytest
 from r3d_jax.server.body import Limits
 from r3d_jax.server.question import Question
 from r3d_jax.server.request import Refused, Wanted
+from r3d_jax.server.server import make_app
 from r3d_jax.server.service import answer, make_service
 
 ASKED = Wanted(2, True, False)
@@ -37,7 +38,7 @@ def test_a_response_has_the_views_and_the_course(network, monkeypatch):
         seen.append((b"".join(parts), clip, timeline, 19 < seconds <= 20))
         return Question(views, along, np.arange(3.0), np.arange(8.0), 15, 0.56)
 
-    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _: lambda x: np.zeros((len(x), 3, 3)))
+    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _, dtype: lambda x: np.zeros((len(x), 3, 3)))
     service = service_of(network, decode)
     found = asyncio.run(answer(service, arriving(b"a ", b"video"), ASKED))
     assert found["top"] == [{"class": name, "probability": 0.333333} for name in network.class_names[:2]]
@@ -80,3 +81,10 @@ def test_why_there_is_no_response_is_told(network):
         with pytest.raises(Refused, match=told) as refused:
             asyncio.run(answer(service, arriving(b"video"), ASKED))
         assert refused.value.status == status and service.room.taken == 0 and not service.taken
+
+
+def test_answers_are_computed_in_the_type_that_is_named(network, monkeypatch):
+    asked = []
+    monkeypatch.setattr("r3d_jax.server.service.make_forward", lambda _, dtype: asked.append(dtype) or np.zeros)
+    make_app(network, name="tiny", host="127.0.0.1", limits=Limits(1, 20, 1), dtype="bfloat16")
+    assert asked == ["bfloat16"]

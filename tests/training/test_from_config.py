@@ -4,11 +4,11 @@ import pytest
 from trunks import TINY, draw_variables
 from videos import encode, frames_of
 
-from r3d_jax.config import Config, DataConfig, FinetuneConfig, OptimConfig, TrainConfig
+from r3d_jax.config import Config, DataConfig, EvalConfig, FinetuneConfig, OptimConfig, TrainConfig
 from r3d_jax.data.builder import VideoSet
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build
-from r3d_jax.training.from_config import check_model, class_weights, load_videos, make_optimizer
+from r3d_jax.training.from_config import check_model, class_weights, eval_options, load_videos, make_optimizer
 
 SIDES = [("train", "run"), ("train", "sit"), ("train", "jump"), ("test", "run"), ("test", "sit")]
 
@@ -100,3 +100,14 @@ def test_a_part_to_freeze_that_the_network_does_not_have_is_refused_before_any_d
         InputError, match=r"no stage and no block 'layer1' in this trunk; its stages: stem, stage1, stage2"
     ):
         check_model(config, build("r3d_18", 3, **TINY))
+
+
+def test_a_test_computes_as_training_does_unless_it_is_told_otherwise():
+    for train, test, expected in (
+        ("float32", "auto", "float32"),
+        ("bfloat16", "auto", "bfloat16"),
+        ("bfloat16", "float32", "float32"),
+        ("float32", "bfloat16", "bfloat16"),
+    ):
+        config = Config(train=TrainConfig(dtype=train), eval=EvalConfig(dtype=test, views_at_once=3))
+        assert eval_options(config) == {"dtype": expected, "views_at_once": 3}

@@ -128,6 +128,15 @@ def test_a_network_that_averages_probabilities_can_be_exported(tmp_path):
     assert float(re.search(r"within (\S+) of the largest", lines[1])[1]) < 1e-5
 
 
+def test_activations_may_be_bfloat16_and_the_answer_is_near(exported, tmp_path):
+    network, _, lines = exported
+    short = export(network, tmp_path / "network.npz", "bfloat16")
+    exact, rough = (float(re.search(r"within (\S+) of the largest", text[1])[1]) for text in (lines, short))
+    assert exact < 1e-5 < 1e-4 < rough < 0.1
+    with np.load(tmp_path / "network.npz") as file:
+        assert {file[name].dtype for name in file.files if "/" in name} == {np.dtype("float32")}
+
+
 def test_nothing_is_overwritten(exported, tmp_path):
     network, path, _ = exported
     with pytest.raises(InputError, match=r"tiny.npz is there already"):

@@ -1,0 +1,146 @@
+"""Which forms of oneDNN's convolution hold on this machine, found out once, in a process that may end.
+
+What XLA's custom call looks like is XLA's own business: in another release it may be gone, give other values, or end
+the process that runs it. So a child process runs every form beside XLA's plain convolution, and what holds is kept in
+the folder of the compilation cache, for each release of jaxlib, each processor and each version of the call.
+"""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import jaxlib
+
+from r3d_jax.compiling import cache_folder
+from r3d_jax.files import write_text
+from r3d_jax.models import processor
+
+SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
+# A convolution's values, and the gradients of its clips and of its kernel; those that groups have by oneDNN.
+KINDS = ("y", "x", "k", "grouped y", "grouped x")
+CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
+SECONDS = 60  # for all forms, which take four or five
+SOURCES = ("onednn.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
+
+
+def holds(dtype: str, kind: str) -> bool:
+    """Whether a form of oneDNN's convolution gives the plain convolution's values here; once, it takes some seconds.
+
+    Args:
+      dtype: of the operands, "float32" or "bfloat16"; this one holds only where the processor multiplies it by itself.
+      kind: one of KINDS.
+    """
+    return _is_wanted() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
+
+
+def describe(dtype: str) -> str:
+    """A line on what convolutions of activations of type `dtype` run in on this machine's processor."""
+    short = dtype == "bfloat16" and not holds(dtype, KINDS[0])
+    return f"{_describe()}; activations are {dtype}{', computed in float32 on this processor' if short else ''}"
+
+
+def _describe():
+    if not _is_for_this_system():
+        return "convolutions run as sums of 2-D ones: oneDNN's are for Linux on x86-64"
+    if not _is_wanted():
+        return f"convolutions run as sums of 2-D ones, at 0.6 of oneDNN's speed: {SWITCH} is 0"
+    bfloat16 = processor.multiplies_bfloat16()
+    if lacking := sorted(set(_forms(bfloat16)) - _holding(bfloat16)):
+        what = "all" if len(lacking) == len(_forms(bfloat16)) else ", ".join(lacking)
+        again = f"; remove {path} to try again" if (path := _record(bfloat16)) else ""
+        return (
+            "convolutions run as sums of 2-D ones, at 0.6 of the speed, where oneDNN's do not hold in jaxlib "
+            f"{jaxlib.__version__} on this processor: {what}{again}"
+        )
+    return f"large convolutions run in oneDNN ({SWITCH}=0 turns it off)"
+
+
+def _is_for_this_system():
+    return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
+def _is_wanted():
+    return _is_for_this_system() and os.environ.get(SWITCH) != "0"
+
+
+def _forms(bfloat16):
+    return tuple(f"{dtype} {kind}" for dtype in ("float32", *["bfloat16"] * bfloat16) for kind in KINDS)
+
+
+@cache
+def _holding(bfloat16):
+    """The forms that hold, from what an earlier process has kept, or by trying."""
+    path = _record(bfloat16)
+    if path and (found := _read(path)) is not None:
+        return found
+    found, sure = _try(_forms(bfloat16))
+    if path and sure:
+        told = {"jaxlib": jaxlib.__version__, "processor": processor.name()}
+        told["forms"] = {form: form in found for form in _forms(bfloat16)}
+        with suppress(OSError):  # then the next process tries again
+            write_text(path, f"{json.dumps(told, indent=2)}\n")
+    return found
+
+
+def _record(bfloat16):
+    """The file for all that it depends on which forms hold; None where there is no place for it."""
+    try:
+        code = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in SOURCES]
+        facts = json.dumps([jaxlib.__version__, processor.name(), bfloat16, *code])
+        return cache_folder() / f"onednn-{sha256(facts.encode()).hexdigest()[:16]}.json"
+    except (OSError, RuntimeError):
+        return None
+
+
+def _read(path):
+    try:
+        forms = json.loads(path.read_text(encoding="utf-8"))["forms"]
+        return frozenset(form for form, held in forms.items() if held is True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _try(forms):
+    """The forms that hold, and whether this is sure: not where somebody else has ended the child."""
+    found, left, end = [], list(forms), time.monotonic() + SECONDS
+    while left:
+        told, ended = _run_child(left, end)
+        found += [form for form, held in told.items() if held]
+        if ended:
+            return frozenset(found), False
+        left = left[len(told) + 1 :]  # the form that the child was at when it ended does not hold
+        # Nor do the others of a type whose first one does not; each could take a child of its own to tell.
+        left = [form for form in left if f"{form.split()[0]} {KINDS[0]}" in (*found, *left)]
+    return frozenset(form for form in found if f"{form.split()[0]} {KINDS[0]}" in found), True
+
+
+def _run_child(forms, end):
+    """{form: whether it holds} of those that a child got through by `end`, and whether somebody else has ended it."""
+    path = os.pathsep.join(each or os.getcwd() for each in sys.path)
+    environment = {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    try:
+        # A session of its own keeps Ctrl-C from it, which would look like a form that ends the process.
+        done = subprocess.run(
+            [*CHILD, *forms],
+            env=os.environ | environment,
+            timeout=max(0, end - time.monotonic()),
+            start_new_session=True,
+            **streams,
+        )
+        output, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, status = error.stdout or b"", 0
+    except OSError:
+        return {}, True
+    lines = (line.partition(": ") for line in output.decode(errors="replace").splitlines())
+    told = {form: answer == "holds" for form, _, answer in lines if form in forms}
+    return told, status in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL)
