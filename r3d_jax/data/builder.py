@@ -13,9 +13,10 @@ import tensorflow_datasets as tfds
 
 from r3d_jax.class_names import check_class_names
 from r3d_jax.data import sources
-from r3d_jax.data.disk import RENEWED, alone, swap
+from r3d_jax.data.disk import RENEWED, alone, clear_kept, kept_beside, swap
+from r3d_jax.data.examples import examples, new_notes
 from r3d_jax.data.multi_label import index_of
-from r3d_jax.data.preparation import CUT_SHORT, VideoFile, prepare, report_left_out, report_short
+from r3d_jax.data.preparation import VideoFile, prepare, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
 from r3d_jax.data.records import features_of, prepared_of
 from r3d_jax.errors import InputError
@@ -140,6 +141,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 print(f"{changes}; preparing these again", flush=True)
                 self._renew()
             else:
+                clear_kept(Path(self.data_dir))
                 metadata = self.info.metadata
                 check_class_names(names := tuple(metadata["class_names"]), self.data_dir)
                 index = index_of(metadata["index"], len(names), self.multi_label)
@@ -204,41 +206,26 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {"videos": self._generate_examples(files)}
 
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
-        index, left_out, effects, short, videos, digests = [], [], [], [], [], {}
         before = {path: path.stat() for path in self.source_files() or () if path.exists()}
         measured = set(np.linspace(0, len(files) - 1, 16).astype(int).tolist())  # re-encoded ones whose effect is told
+        how = {"short_edge": self.short_edge, "key_every": self.key_every, "kept": kept_beside(Path(self.data_dir))}
 
         def read(i):
-            how = {"short_edge": self.short_edge, "key_every": self.key_every, "measured": i in measured}
-            return prepare(files[i].read, **how, stored=self._stored)
+            return prepare(files[i].read, **how, measured=i in measured, stored=self._stored)
 
-        for file, (digest, found) in zip(files, in_order(read, range(len(files)), label="Preparing videos")):
-            digests[file.path] = digest
-            if isinstance(found, str):
-                left_out.append((file.name, found))
-                continue
-            data, info, packet_index, its_effect = found
-            effects += [its_effect] if its_effect else []
-            if info.num_frames < CUT_SHORT * info.declared_frames:
-                short.append((file.name, f"{info.num_frames} decode of the {info.declared_frames} it declares"))
-            folds = {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
-            columns = {"name": file.name, "label": file.label, "group": file.group, **info._asdict(), **folds}
-            # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
-            key = len(index) * (2**128 // len(files))
-            index.append(columns)
-            videos.append(digest)
-            yield key, {**columns, **packet_index._asdict(), "label": np.array(file.label, np.int32), "video": data}
-        if effects:
-            print(describe(effects), flush=True)
-        report_short(short, len(files))
-        report_left_out(left_out, len(files), self.max_broken)
+        notes = new_notes()
+        yield from examples(files, in_order(read, range(len(files)), label="Preparing videos"), notes)
+        if notes.effects:
+            print(describe(notes.effects), flush=True)
+        report_short(notes.short, len(files))
+        report_left_out(notes.left_out, len(files), self.max_broken)
         self.info.metadata.update(
             class_names=list(self.class_names()),
-            index={column: [row[column] for row in index] for column in index[0]},
-            left_out=left_out,
+            index={column: [row[column] for row in notes.index] for column in notes.index[0]},
+            left_out=notes.left_out,
             fingerprint=self.fingerprint(),
         )
-        here, origin = Path(self.data_dir), sources.Origin(sources.stamps_of(before, digests), videos)
+        here, origin = Path(self.data_dir), sources.Origin(sources.stamps_of(before, notes.digests), notes.videos)
         sources.write_origin(here / sources.ORIGIN, origin)
         for folder in here.glob("unpacked-*"):
             shutil.rmtree(folder)
