@@ -18,7 +18,7 @@ from r3d_jax.data.examples import examples, new_notes
 from r3d_jax.data.multi_label import index_of
 from r3d_jax.data.preparation import VideoFile, prepare, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
-from r3d_jax.data.records import features_of, prepared_of
+from r3d_jax.data.records import OrderedWriter, features_of, prepared_of
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, shortage
 from r3d_jax.parallel import in_order
@@ -192,6 +192,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
+
+    def _example_writer(self):
+        return OrderedWriter(self.info.file_format)
 
     def _split_generators(self, dl_manager):
         files = self.video_files(dl_manager)
