@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import re
 
 import av
@@ -76,3 +78,11 @@ def test_a_lost_frame_is_noticed(monkeypatch):
     monkeypatch.setattr(module, "_encode", lambda *_: encode(frames_of(59, 32, 48), codec="libx264", container="mp4"))
     with pytest.raises(ValueError, match="59 of its 60 frames are left once it is re-encoded"):
         smaller(LONG, 32)
+
+
+def test_the_same_video_gives_the_same_bytes(rng):
+    frames = rng.integers(0, 255, (40, 1, 1, 3), np.uint8) // 4 + frames_of(40, 64, 80)
+    data = encode(frames.clip(0, 255).astype(np.uint8), options={"qscale": "2", "flags": "+qscale"})
+    with ThreadPoolExecutor(3) as pool:
+        made = pool.map(lambda _: reencode(data, *probe(data), short_edge=64, key_every=12)[0], range(12))
+    assert len(set(made)) == 1
