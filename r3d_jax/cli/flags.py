@@ -57,6 +57,21 @@ def add_reading(flags: Flags, *, together: str) -> None:
     add("--workers", type=int, default=2, help="threads that read; default: 2")
 
 
+def add_runner(flags: Flags, *, otherwise: str) -> None:
+    """Adds `runner`, the name of one of Apache Beam's.
+
+    Args:
+      otherwise: what happens without it.
+    """
+    flags.add_argument(
+        "--runner",
+        default="",
+        metavar="NAME",
+        help="runner of Apache Beam (pip install 'r3d_jax[beam]'), with its own options after it: DirectRunner, which "
+        f"is processes of this machine, FlinkRunner, SparkRunner, DataflowRunner ...; default: {otherwise}",
+    )
+
+
 def with_flags(message: str, named: Mapping[str, str]) -> str:
     """A message of the library with the command line's flags for the arguments that it names in backticks.
 

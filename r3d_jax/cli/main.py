@@ -12,7 +12,8 @@ from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
 
 # Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
-COMMANDS = ("train", "check", "models", "convert", "predict", "features", "cam", "export", "serve")
+COMMANDS = ("train", "prepare", "check", "models", "convert", "predict", "features", "cam", "export", "serve")
+OPEN = ("train", "prepare")  # which take further arguments: settings, which no parser can list, and Beam's options
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         command.add_flags(flags)
         flags.set_defaults(call=command.call)
     named = {action.dest: (action.option_strings or [action.metavar])[0] for action in flags._actions}
-    if chosen == "train":  # takes settings, which no parser can list
+    if chosen in OPEN:
         found, settings = parser.parse_known_args(arguments)
         found.settings, named = settings, command.FLAGS
     else:

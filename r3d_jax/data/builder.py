@@ -3,7 +3,7 @@
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +16,11 @@ from r3d_jax.data import sources
 from r3d_jax.data.disk import RENEWED, alone, clear_kept, kept_beside, swap
 from r3d_jax.data.examples import examples, new_notes
 from r3d_jax.data.multi_label import index_of
-from r3d_jax.data.preparation import VideoFile, prepare, report_left_out, report_short
+from r3d_jax.data.preparation import VideoFile, prepare_all, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
 from r3d_jax.data.records import OrderedWriter, features_of, prepared_of
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, shortage
-from r3d_jax.parallel import in_order
 from r3d_jax.video.reencode import describe
 
 OVERHEAD = 1.05  # of a record and its packet index, over the video's bytes
@@ -68,6 +67,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     folds, multi_label = 1, False
     source: Path | None = None
+    _ahead: Callable[[Callable, list], None] | None = None
 
     def __init__(
         self,
@@ -124,14 +124,20 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             return None
         return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files if path.exists()).encode())
 
-    def load(self) -> VideoSet:
+    def load(self, ahead: Callable[[Callable, list], None] | None = None) -> VideoSet:
         """The data set, prepared first if it is not yet.
+
+        Args:
+          ahead: calls a function with each of a list of items, in any order and by any processes that can read the
+            source and write below `data_dir`; videos are decoded and re-encoded by it before this process makes
+            records of them. None: threads of this process do all.
 
         Raises:
           InputError: the videos cannot be found, or too many of them cannot be decoded; they have changed since; a
             class cannot be called as it is; the disk has no room, or cannot be written to.
           OSError: the data set cannot be read.
         """
+        self._ahead = ahead
         with usual_warnings_off():
             if not self.is_prepared():
                 self._prepare()
@@ -146,7 +152,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 check_class_names(names := tuple(metadata["class_names"]), self.data_dir)
                 index = index_of(metadata["index"], len(names), self.multi_label)
                 return VideoSet(self.as_data_source(split="videos"), index, names)
-        return type(self)(**self._arguments).load()
+        return type(self)(**self._arguments).load(ahead)
 
     def _prepare(self):
         with alone(Path(self.data_dir), lambda: self._needed):
@@ -162,6 +168,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         folder = Path(self.data_dir)
         origin = sources.read_origin(folder / sources.ORIGIN)
         fresh = type(self)(**self._arguments)
+        fresh._ahead = self._ahead
         with alone(folder, lambda: fresh._needed):
             records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
             fresh._data_dir = str(folder.with_name(RENEWED))
@@ -210,14 +217,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
         before = {path: path.stat() for path in self.source_files() or () if path.exists()}
-        measured = set(np.linspace(0, len(files) - 1, 16).astype(int).tolist())  # re-encoded ones whose effect is told
         how = {"short_edge": self.short_edge, "key_every": self.key_every, "kept": kept_beside(Path(self.data_dir))}
-
-        def read(i):
-            return prepare(files[i].read, **how, measured=i in measured, stored=self._stored)
-
         notes = new_notes()
-        yield from examples(files, in_order(read, range(len(files)), label="Preparing videos"), notes)
+        yield from examples(files, prepare_all(files, stored=self._stored, ahead=self._ahead, **how), notes)
         if notes.effects:
             print(describe(notes.effects), flush=True)
         report_short(notes.short, len(files))

@@ -1,6 +1,5 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import numpy as np
@@ -80,9 +79,8 @@ def test_a_lost_frame_is_noticed(monkeypatch):
         smaller(LONG, 32)
 
 
-def test_the_same_video_gives_the_same_bytes(rng):
-    frames = rng.integers(0, 255, (40, 1, 1, 3), np.uint8) // 4 + frames_of(40, 64, 80)
-    data = encode(frames.clip(0, 255).astype(np.uint8), options={"qscale": "2", "flags": "+qscale"})
+def test_the_same_video_gives_the_same_bytes():
+    data = encode(frames_of(40, 64, 80), options={"qscale": "2", "flags": "+qscale"})
     with ThreadPoolExecutor(3) as pool:
-        made = pool.map(lambda _: reencode(data, *probe(data), short_edge=64, key_every=12)[0], range(12))
-    assert len(set(made)) == 1
+        made = set(pool.map(lambda _: reencode(data, *probe(data), short_edge=64, key_every=12)[0], range(12)))
+    assert len(made) == 1 and b"mbtree=0" in made.pop()  # of which x264 makes other bytes in a few of a hundred calls
