@@ -59,14 +59,21 @@ def run(build: Callable[[Any], Any], options: Any) -> None:
       options: as `options_of` gives them.
 
     Raises:
-      RuntimeError: a worker has failed; the message has what it failed with.
+      InputError: a worker has failed; the message has what it failed with.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import StandardOptions
 
     local = options.view_as(StandardOptions).runner == LOCAL
-    with _quiet() if local else nullcontext(), beam.Pipeline(_local(options) if local else None, options) as pipeline:
-        build(pipeline)
+    try:
+        with (
+            _quiet() if local else nullcontext(),
+            beam.Pipeline(_local(options) if local else None, options) as pipeline,
+        ):
+            build(pipeline)
+    except RuntimeError as error:  # whose message is a whole stack trace
+        last = str(error).strip().splitlines()[-1] if str(error) else "it does not say with what"
+        raise InputError(f"a worker of Beam has failed: {last}") from error
 
 
 def _local(options):
@@ -101,7 +108,7 @@ def each(function: Callable[[Any], Any], items: Iterable[Any], options: Any) -> 
       options: as `options_of` gives them.
 
     Raises:
-      RuntimeError: the function has failed; the message has what it failed with.
+      InputError: the function has failed; the message has what it failed with.
     """
     import apache_beam as beam  # which `options_of` has imported
 

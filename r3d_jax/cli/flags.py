@@ -38,10 +38,13 @@ def add_network(flags: Flags) -> None:
     )
 
 
-def add_videos(flags: Flags) -> None:
-    """Adds `videos`, as `named_videos` takes them."""
+def add_videos(flags: Flags, nargs: str = "+") -> None:
+    """Adds `videos`, as `named_videos` takes them; with `nargs` "*" there may be none."""
     flags.add_argument(
-        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
+        "videos",
+        nargs=nargs,
+        metavar="VIDEO",
+        help="file, folder or pattern; - reads a list of them from standard input",
     )
 
 
