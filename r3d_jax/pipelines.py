@@ -71,9 +71,11 @@ def run(build: Callable[[Any], Any], options: Any) -> None:
             beam.Pipeline(_local(options) if local else None, options) as pipeline,
         ):
             build(pipeline)
-    except RuntimeError as error:  # whose message is a whole stack trace
-        last = str(error).strip().splitlines()[-1] if str(error) else "it does not say with what"
-        raise InputError(f"a worker of Beam has failed: {last}") from error
+    except InputError:
+        raise
+    except Exception as error:  # of any kind; from another process it is a text with a stack trace
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise InputError(f"a worker of Beam has failed: {last.partition(' [while running')[0]}") from error
 
 
 def _local(options):
