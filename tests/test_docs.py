@@ -111,7 +111,7 @@ def test_python_can_be_parsed(page):
 
 @pytest.mark.slow
 def test_using_a_trained_network(here):
-    assert run_shown(DOCS / "using.md") == [0, 0, 0]
+    assert run_shown(DOCS / "using.md") == [0, 0, 0, 0]
     found = run_blocks(DOCS / "using.md")
     expected = np.asarray(found["logits"])
     assert expected.shape == (2, 8) and found["clips"].shape[:2] == (2, 2)
