@@ -1,11 +1,12 @@
 """Tiny SlowFast and X3D networks, and how the golden cases of the real ones are compared."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import numpy as np
 from closeness import close
 from seeded import arrays_of, case_of, clips, tensors
+from trunks import FAST
 
 from r3d_jax.models.classifier import build
 from r3d_jax.weights.torch_names import from_torch
@@ -45,7 +46,8 @@ def stages(name, model, places, *, double=False):
         if double:
             variables, x = jax.tree.map(np.float64, (variables, x))
         trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
-        features = jax.jit(lambda trunk, x: model.trunk.apply(trunk, x, names=tuple(places.values())))(trunk, x)
+        apply = partial(model.trunk.apply, names=tuple(places.values()))
+        features = jax.jit(apply, compiler_options=FAST)(trunk, x)
         return {key: np.array(features[block]) for key, block in places.items()}
 
 

@@ -3,14 +3,12 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from children import Child
 
 from r3d_jax.models.classifier import build
 from r3d_jax.training.metrics_log import read
@@ -21,7 +19,6 @@ from r3d_jax.weights.run import restore
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 TOTAL = 12
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP]
 
@@ -38,11 +35,8 @@ def steps_in(workdir):
 
 
 def start(workdir, data_dir):
-    command = [sys.executable, "main.py", "--config=tests/tiny.py", f"--workdir={workdir}"]
-    command.append(f"--config.data.data_dir={data_dir}")
-    return subprocess.Popen(
-        command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    options = ["--config=tests/tiny.py", f"--workdir={workdir}", f"--config.data.data_dir={data_dir}"]
+    return Child(options, workdir.with_suffix(".txt"))
 
 
 def test_five_interruptions_leave_no_trace(tiny_run, data_dir, tmp_path):
@@ -56,18 +50,17 @@ def test_five_interruptions_leave_no_trace(tiny_run, data_dir, tmp_path):
         while steps_in(tmp_path) < target and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(number)
-        printed, _ = process.communicate(timeout=300)
+        status, printed = process.end()
         if number == signal.SIGKILL:
-            assert process.returncode == -number, printed
+            assert status == -number, printed
         else:
-            assert process.returncode == 128 + number, printed
+            assert status == 128 + number, printed
             assert f"Stopped by {number.name}; the same command resumes this run." in printed
         assert ("Resuming" in printed) == resumable or number == signal.SIGKILL, printed
         done = steps_in(tmp_path)
         assert done < TOTAL, "the run was over before it was interrupted"
-    process = start(tmp_path, data_dir)
-    printed, _ = process.communicate(timeout=300)
-    assert process.returncode == 0 and "Resuming" in printed, printed
+    status, printed = start(tmp_path, data_dir).end()
+    assert status == 0 and "Resuming" in printed, printed
     expected, found = final_state(tiny_run[0]), final_state(tmp_path)
     assert int(expected.step) == int(found.step) == TOTAL
     differing = jax.tree.map(lambda a, b: not np.array_equal(a, b), expected, found)

@@ -3,30 +3,28 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
-from test_resume import ROOT, TOTAL, final_state, steps_in, untimed
+from children import Child
+from test_resume import TOTAL, final_state, steps_in, untimed
 
 
 def start(workdir, data_dir):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "main.py", "--config=tests/tiny.py", f"--workdir={workdir}"]
-    command += [f"--config.data.data_dir={data_dir}", f"--coordinator=127.0.0.1:{port}", "--processes=2"]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    environment = os.environ | {"XLA_FLAGS": os.environ["XLA_FLAGS"].replace("count=2", "count=1", 1)}
-    return [subprocess.Popen([*command, f"--process={i}"], cwd=ROOT, env=environment, **streams) for i in range(2)]
+    options = ["--config=tests/tiny.py", f"--workdir={workdir}", f"--config.data.data_dir={data_dir}"]
+    options += [f"--coordinator=127.0.0.1:{port}", "--processes=2"]
+    flags = os.environ["XLA_FLAGS"].replace("count=2", "count=1", 1)
+    return [Child([*options, f"--process={i}"], workdir.with_suffix(f".{i}.txt"), XLA_FLAGS=flags) for i in range(2)]
 
 
 def end(processes):
-    printed = [process.communicate(timeout=300)[0] for process in processes]
-    return [process.returncode for process in processes], printed
+    statuses, printed = zip(*(process.end() for process in processes))
+    return list(statuses), printed
 
 
 def wait_for(step, workdir, processes):
@@ -54,7 +52,7 @@ def test_two_processes_stopped_and_killed_end_where_one_ends(tiny_run, data_dir,
 
     processes = start(tmp_path, data_dir)
     wait_for(6, tmp_path, processes)
-    processes[1].kill()  # the other one notices, and does not wait
+    processes[1].send_signal(signal.SIGKILL)  # the other one notices, and does not wait
     statuses, printed = end(processes)
     assert statuses == [1, -signal.SIGKILL] and "Resuming" in printed[0], printed
     assert "error: the other processes are gone" in printed[0]

@@ -9,7 +9,7 @@ import pytest
 from closeness import close
 from namings import thin
 from seeded import arrays_of, case_of, clips, drawn, tensors
-from trunks import SOON
+from trunks import FAST, SOON
 
 from r3d_jax.models import resnet3d
 from r3d_jax.models.classifier import build
@@ -69,7 +69,7 @@ def run(name, variables, dtype):
     model, blocks = network_of(name)
     with jax.enable_x64(dtype == np.float64):
         variables, x = jax.tree.map(lambda leaf: leaf.astype(dtype), (variables, clips(case_of(name))))
-        apply = jax.jit(partial(outputs, model=model, blocks=blocks), compiler_options=SOON)
+        apply = jax.jit(partial(outputs, model=model, blocks=blocks), compiler_options=FAST)
         return jax.device_get(apply(variables, x))
 
 
