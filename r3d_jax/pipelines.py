@@ -24,7 +24,7 @@ def options_of(runner: str, arguments: Sequence[str] = (), *, processes: int = 0
 
     Args:
       runner: Beam's name of it: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, ...
-      arguments: Beam's own options, as its command lines take them: `--flink_master=HOST:PORT`.
+      arguments: Beam's own options, as its command lines take them: "--flink_master=HOST:PORT".
       processes: of the DirectRunner, where `arguments` do not say; 0: one for each core, 1: this one alone.
 
     Raises:
