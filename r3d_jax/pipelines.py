@@ -24,7 +24,7 @@ def options_of(runner: str, arguments: Sequence[str] = (), *, processes: int = 0
 
     Args:
       runner: Beam's name of it: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, ...
-      arguments: Beam's own options, as its command lines take them: "--flink_master=HOST:PORT".
+      arguments: Beam's own options, as command lines give them, each with its value after a `=`.
       processes: of the DirectRunner, where `arguments` do not say; 0: one for each core, 1: this one alone.
 
     Raises:
@@ -37,15 +37,16 @@ def options_of(runner: str, arguments: Sequence[str] = (), *, processes: int = 0
         from apache_beam.runners.runner import create_runner
 
     processes = processes or os.cpu_count() or 1
+    own = {"runner": runner}
     if runner == LOCAL and processes > 1 and not any("direct_" in argument for argument in arguments):
-        arguments = [*arguments, f"--direct_num_workers={processes}", "--direct_running_mode=multi_processing"]
-    if runner == LOCAL:  # by default each worker tells of its beginning and its end
-        arguments = ["--default_sdk_harness_log_level=ERROR", *arguments]
+        own |= {"direct_num_workers": processes, "direct_running_mode": "multi_processing"}
+    if runner == LOCAL:  # whose workers otherwise tell of their beginnings and ends
+        own["default_sdk_harness_log_level"] = "ERROR"
     try:
         create_runner(runner)
     except (ValueError, ImportError, AttributeError) as error:
         raise InputError(f"Beam has no `runner` {runner!r}: {error}") from error
-    options = PipelineOptions([f"--runner={runner}", *arguments])
+    options = PipelineOptions(list(arguments), **own)
     if runner == LOCAL and (unknown := _unknown(options)):
         raise InputError(f"{LOCAL} has no option {', '.join(unknown)}")
     return options
