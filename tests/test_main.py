@@ -11,6 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from seeded import GOLDEN
+from trunks import FAST
 
 import r3d_jax
 from r3d_jax.data.batches import eval_batches
@@ -49,7 +50,7 @@ def test_the_demo_is_at_a_loss_when_frames_are_shuffled(demo, demo_videos):
     loaded = r3d_jax.load(demo[0])
     rows = split_rows(demo_videos, 1, "test")[::4]
     batches = eval_batches(demo_videos, rows, loaded.clip, batch_size=32)
-    predict = jax.jit(partial(r3d_jax.predict_fn, model=loaded.model))
+    predict = jax.jit(partial(r3d_jax.predict_fn, model=loaded.model), compiler_options=FAST)
     rng = np.random.default_rng(0)
     right = {"in order": 0, "shuffled": 0}
     for k in range(len(batches)):
@@ -151,23 +152,28 @@ def test_bad_settings_get_one_message(tiny, arguments, message):
 
 
 @pytest.mark.slow
-def test_a_data_folder_without_split_files_gets_one_message(main, tmp_path):
+def test_a_data_folder_without_split_files_gets_one_message(main_here, tmp_path):
     (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
     (tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"")
     flags = (f"--config.data.source={tmp_path}", f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
-    refused(main("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits")
+    refused(main_here("--config=configs/ucf101.py", *flags), "no split files (classInd.txt", "--config.data.splits")
 
 
 @pytest.mark.slow
-def test_no_data_and_no_network_gets_one_message(main, tmp_path):
+def test_no_data_and_no_network_gets_one_message(main_here, tmp_path, monkeypatch):
     flags = (f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
     unrar = tmp_path / "bin" / "unrar"
     unrar.parent.mkdir()
     unrar.write_text("#!/bin/sh\n")
     unrar.chmod(0o755)
-    no_network = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": f"{unrar.parent}:/usr/bin:/bin"}
-    outcome = main("--config=configs/ucf101.py", *flags, **no_network)
-    refused(outcome, "UCF-101 cannot be downloaded", "--config.data.source", "configs/demo.py")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("PATH", f"{unrar.parent}:/usr/bin:/bin")
+    refused(
+        main_here("--config=configs/ucf101.py", *flags),
+        "UCF-101 cannot be downloaded",
+        "--config.data.source",
+        "configs/demo.py",
+    )
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,9 @@ def draw_curves(workdir: Path) -> None:
 
     rows = read(workdir)
     train, test = ([row for row in rows if row["kind"] == kind] for kind in ("train", "eval"))
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))
     loss, accuracy = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.07, right=0.98, top=0.97, bottom=0.13, wspace=0.18)  # a search costs more
     _curve(loss, train, "loss", "training clips")
     _curve(loss, test, "loss", "test videos", marker="o")
     _curve(accuracy, train, "accuracy", "training clips, top-1")
