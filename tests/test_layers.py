@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "r3d_jax"
 # Below all wings; they import only each other.
-BASE = {"errors", "class_names", "csv_rows", "files", "settings", "parallel", "compiling"}
+BASE = {"errors", "class_names", "csv_rows", "files", "settings", "parallel", "compiling", "pipelines"}
 ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their own
     **dict.fromkeys(sorted(BASE), BASE),
     "config": BASE | {"video.clips"},
@@ -48,7 +48,8 @@ OWNERS = {  # of outside libraries that few files touch
     "huggingface_hub": {"weights/hub.py"},
     "onnx": {"weights/onnx_graph.py", "weights/onnx_rules.py"},
     "onnxruntime": {"weights/export_onnx.py"},
-    "pyarrow": {"inference/features_formats.py"},
+    "pyarrow": {"inference/features_formats.py", "inference/row_files.py"},
+    "apache_beam": {"pipelines.py", "inference/shards_on_beam.py"},
     "aiohttp": {"server/server.py", "server/log.py"},
     "prometheus_client": {"server/metrics.py"},
     "argparse": {f"cli/{name}.py" for name in ("flags", "main", "train")},
@@ -104,7 +105,7 @@ def test_each_outside_library_is_touched_by_few_files(library):
 
 
 def test_importing_the_package_is_quick_and_loads_no_library():
-    heavy = ("tensorflow_datasets", "grain", "av", "cv2", "torch", "orbax", "jax", "flax")
+    heavy = ("tensorflow_datasets", "grain", "av", "cv2", "torch", "orbax", "jax", "flax", "apache_beam")
     code = "import time; start = time.perf_counter(); import sys, r3d_jax; seconds = time.perf_counter() - start; "
     code += f"print([name for name in {heavy} if name in sys.modules], seconds < 1)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -38,10 +38,13 @@ def add_network(flags: Flags) -> None:
     )
 
 
-def add_videos(flags: Flags) -> None:
-    """Adds `videos`, as `named_videos` takes them."""
+def add_videos(flags: Flags, nargs: str = "+") -> None:
+    """Adds `videos`, as `named_videos` takes them; with `nargs` "*" there may be none."""
     flags.add_argument(
-        "videos", nargs="+", metavar="VIDEO", help="file, folder or pattern; - reads a list of them from standard input"
+        "videos",
+        nargs=nargs,
+        metavar="VIDEO",
+        help="file, folder or pattern; - reads a list of them from standard input",
     )
 
 
@@ -65,6 +68,21 @@ def add_dtype(flags: Flags) -> None:
         default="auto",
         help="of activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's answers "
         "hardly move, else float32",
+    )
+
+
+def add_runner(flags: Flags, *, otherwise: str) -> None:
+    """Adds `runner`, the name of one of Apache Beam's.
+
+    Args:
+      otherwise: what happens without it.
+    """
+    flags.add_argument(
+        "--runner",
+        default="",
+        metavar="NAME",
+        help="runner of Apache Beam (pip install 'r3d_jax[beam]'), with its own options after it: DirectRunner, which "
+        f"is processes of this machine, FlinkRunner, SparkRunner, DataflowRunner ...; default: {otherwise}",
     )
 
 

@@ -33,6 +33,19 @@ def named_videos(arguments: Iterable[str]) -> list[Named]:
     return list(dict.fromkeys(found))
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file that lists videos.
+
+    Raises:
+      InputError: it is no text in UTF-8.
+      OSError: there is no such file, or it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no list of videos, one a line: {error}") from error
+
+
 def _meant_by(argument) -> Iterator[Named]:
     path = Path(argument).expanduser()
     if path.is_dir():

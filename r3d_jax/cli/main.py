@@ -12,7 +12,8 @@ from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
 
 # Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
-COMMANDS = ("train", "check", "models", "convert", "predict", "watch", "features", "cam", "export", "serve")
+COMMANDS = ("train", "prepare", "check", "models", "convert", "predict", "watch", "features", "cam", "export", "serve")
+OPEN = ("train", "prepare")  # which take settings, which no parser can list
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -33,11 +34,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         command.add_flags(flags)
         flags.set_defaults(call=command.call)
     named = {action.dest: (action.option_strings or [action.metavar])[0] for action in flags._actions}
-    if chosen == "train":  # takes settings, which no parser can list
-        found, settings = parser.parse_known_args(arguments)
-        found.settings, named = settings, command.FLAGS
-    else:
-        found = parser.parse_args(arguments)
+    found, further = parser.parse_known_args(arguments)
+    if chosen in OPEN or getattr(found, "runner", ""):  # whose options no parser can list either
+        found.settings, named = further, getattr(command, "FLAGS", named)
+    elif further:
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
     found = vars(found)
     guarded(found.pop("call"), found, named)
 

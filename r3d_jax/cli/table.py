@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from r3d_jax.class_names import joined
 from r3d_jax.csv_rows import csv_row
-from r3d_jax.inference.predict import Prediction, best
+from r3d_jax.inference.predict import Prediction, best, row_of
 
 TOP = 5
 
@@ -30,9 +30,9 @@ def lines(
       videos: every name that will come, for the width of a table's first column.
       columns: how many characters the terminal is wide; 0: any number.
     """
-    count = min(top or (len(class_names) if threshold else TOP), len(class_names))
+    count = count_of(top, threshold, class_names)
     if kind == "json":
-        found = (_as_dict(each, class_names, count, threshold) for each in predictions)
+        found = (row_of(each, class_names, count, threshold) for each in predictions)
         yield from (json.dumps(each, ensure_ascii=False, allow_nan=False) for each in found)
     elif threshold:
         form = _as_thresholded_csv if kind == "csv" else _as_thresholded_table
@@ -43,15 +43,9 @@ def lines(
         yield from _as_table(predictions, class_names, count, top, videos, columns)
 
 
-def _as_dict(prediction, class_names, count, threshold):
-    if prediction.probabilities is None:
-        return {"video": prediction.video, **prediction.where, "error": prediction.reason}
-    pairs = best(prediction.probabilities, class_names, count, threshold)
-    return {
-        "video": prediction.video,
-        **prediction.where,
-        "top": [{"class": name, "probability": round(p, 6)} for name, p in pairs],
-    }
+def count_of(top: int, threshold: float, class_names: tuple[str, ...]) -> int:
+    """How many classes of a prediction are given at most: `top`, or with a `threshold` all, or TOP."""
+    return min(top or (len(class_names) if threshold else TOP), len(class_names))
 
 
 def _as_csv(predictions, class_names, count):

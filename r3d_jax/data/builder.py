@@ -3,7 +3,7 @@
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ import tensorflow_datasets as tfds
 
 from r3d_jax.class_names import check_class_names
 from r3d_jax.data import sources
-from r3d_jax.data.disk import RENEWED, alone, swap
+from r3d_jax.data.disk import RENEWED, alone, clear_kept, kept_beside, swap
+from r3d_jax.data.examples import examples, new_notes
 from r3d_jax.data.multi_label import index_of
-from r3d_jax.data.preparation import CUT_SHORT, VideoFile, prepare, report_left_out, report_short
+from r3d_jax.data.preparation import VideoFile, prepare_all, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
-from r3d_jax.data.records import features_of, prepared_of
+from r3d_jax.data.records import OrderedWriter, features_of, prepared_of
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, shortage
-from r3d_jax.parallel import in_order
 from r3d_jax.video.reencode import describe
 
 OVERHEAD = 1.05  # of a record and its packet index, over the video's bytes
@@ -67,6 +67,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     folds, multi_label = 1, False
     source: Path | None = None
+    _ahead: Callable[[Callable, list], None] | None = None
 
     def __init__(
         self,
@@ -123,14 +124,20 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             return None
         return zlib.crc32("\n".join(f"{path.name} {path.stat().st_size}" for path in files if path.exists()).encode())
 
-    def load(self) -> VideoSet:
+    def load(self, ahead: Callable[[Callable, list], None] | None = None) -> VideoSet:
         """The data set, prepared first if it is not yet.
+
+        Args:
+          ahead: calls a function with each of a list of items, in any order and by any processes that can read the
+            source and write below `data_dir`; videos are decoded and re-encoded by it before this process makes
+            records of them. None: threads of this process do all.
 
         Raises:
           InputError: the videos cannot be found, or too many of them cannot be decoded; they have changed since; a
             class cannot be called as it is; the disk has no room, or cannot be written to.
           OSError: the data set cannot be read.
         """
+        self._ahead = ahead
         with usual_warnings_off():
             if not self.is_prepared():
                 self._prepare()
@@ -140,11 +147,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 print(f"{changes}; preparing these again", flush=True)
                 self._renew()
             else:
+                clear_kept(Path(self.data_dir))
                 metadata = self.info.metadata
                 check_class_names(names := tuple(metadata["class_names"]), self.data_dir)
                 index = index_of(metadata["index"], len(names), self.multi_label)
                 return VideoSet(self.as_data_source(split="videos"), index, names)
-        return type(self)(**self._arguments).load()
+        return type(self)(**self._arguments).load(ahead)
 
     def _prepare(self):
         with alone(Path(self.data_dir), lambda: self._needed):
@@ -160,6 +168,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         folder = Path(self.data_dir)
         origin = sources.read_origin(folder / sources.ORIGIN)
         fresh = type(self)(**self._arguments)
+        fresh._ahead = self._ahead
         with alone(folder, lambda: fresh._needed):
             records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
             fresh._data_dir = str(folder.with_name(RENEWED))
@@ -191,6 +200,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(),
         )
 
+    def _example_writer(self):
+        return OrderedWriter(self.info.file_format)
+
     def _split_generators(self, dl_manager):
         files = self.video_files(dl_manager)
         check_class_names(self.class_names(), self.source)
@@ -204,41 +216,21 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {"videos": self._generate_examples(files)}
 
     def _generate_examples(self, files: list[VideoFile]) -> Iterator[tuple[int, dict[str, Any]]]:
-        index, left_out, effects, short, videos, digests = [], [], [], [], [], {}
         before = {path: path.stat() for path in self.source_files() or () if path.exists()}
-        measured = set(np.linspace(0, len(files) - 1, 16).astype(int).tolist())  # re-encoded ones whose effect is told
-
-        def read(i):
-            how = {"short_edge": self.short_edge, "key_every": self.key_every, "measured": i in measured}
-            return prepare(files[i].read, **how, stored=self._stored)
-
-        for file, (digest, found) in zip(files, in_order(read, range(len(files)), label="Preparing videos")):
-            digests[file.path] = digest
-            if isinstance(found, str):
-                left_out.append((file.name, found))
-                continue
-            data, info, packet_index, its_effect = found
-            effects += [its_effect] if its_effect else []
-            if info.num_frames < CUT_SHORT * info.declared_frames:
-                short.append((file.name, f"{info.num_frames} decode of the {info.declared_frames} it declares"))
-            folds = {f"fold{fold}": member for fold, member in enumerate(file.folds, start=1)}
-            columns = {"name": file.name, "label": file.label, "group": file.group, **info._asdict(), **folds}
-            # TFDS sorts by key, in 1,000 buckets of the 128-bit range; small keys would fall in one, held in memory.
-            key = len(index) * (2**128 // len(files))
-            index.append(columns)
-            videos.append(digest)
-            yield key, {**columns, **packet_index._asdict(), "label": np.array(file.label, np.int32), "video": data}
-        if effects:
-            print(describe(effects), flush=True)
-        report_short(short, len(files))
-        report_left_out(left_out, len(files), self.max_broken)
+        how = {"short_edge": self.short_edge, "key_every": self.key_every, "kept": kept_beside(Path(self.data_dir))}
+        notes = new_notes()
+        yield from examples(files, prepare_all(files, stored=self._stored, ahead=self._ahead, **how), notes)
+        if notes.effects:
+            print(describe(notes.effects), flush=True)
+        report_short(notes.short, len(files))
+        report_left_out(notes.left_out, len(files), self.max_broken)
         self.info.metadata.update(
             class_names=list(self.class_names()),
-            index={column: [row[column] for row in index] for column in index[0]},
-            left_out=left_out,
+            index={column: [row[column] for row in notes.index] for column in notes.index[0]},
+            left_out=notes.left_out,
             fingerprint=self.fingerprint(),
         )
-        here, origin = Path(self.data_dir), sources.Origin(sources.stamps_of(before, digests), videos)
+        here, origin = Path(self.data_dir), sources.Origin(sources.stamps_of(before, notes.digests), notes.videos)
         sources.write_origin(here / sources.ORIGIN, origin)
         for folder in here.glob("unpacked-*"):
             shutil.rmtree(folder)

@@ -2,17 +2,22 @@
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from r3d_jax.data.kept import Prepared, keep, read_kept
 from r3d_jax.data.sources import digest_of
 from r3d_jax.errors import InputError
-from r3d_jax.video.decode import PacketIndex
-from r3d_jax.video.probe import VideoInfo, probe
-from r3d_jax.video.reencode import Effect, effect, reencode
+from r3d_jax.parallel import in_order
+from r3d_jax.video.probe import probe
+from r3d_jax.video.reencode import effect, reencode
 
 CUT_SHORT = 0.9  # of the declared frames; that a few fail to decode is common
+MEASURED = 16  # re-encoded videos whose effect is told
 FEW = 3  # videos that may always fail, where any may
 
 
@@ -36,9 +41,6 @@ class VideoFile(NamedTuple):
     path: Path | None = None
 
 
-Prepared = tuple[bytes, VideoInfo, PacketIndex, Effect | None]
-
-
 def prepare(
     read: Callable[[], bytes],
     *,
@@ -46,6 +48,7 @@ def prepare(
     key_every: int,
     measured: bool,
     stored: Mapping[str, Callable[[], Prepared]] = {},
+    kept: Path | None = None,
 ) -> tuple[str, Prepared | str]:
     """What is stored of one video, or the reason why it cannot be decoded; no error of its file is raised.
 
@@ -55,18 +58,63 @@ def prepare(
       key_every: frames from one key frame to the next in a re-encoded video.
       measured: whether the effect of re-encoding is measured, which takes longer.
       stored: by the digests of files, what gives their content as it has been prepared before.
+      kept: folder of what has been made of videos with the same settings; what is made now is kept there too.
 
     Returns:
       The digest of the file's bytes (empty: it cannot be read), and (bytes, VideoInfo, PacketIndex, Effect or None) or
       the reason.
+
+    Raises:
+      OSError: `kept` cannot be written to.
     """
     try:
         data = read()
     except (ValueError, OSError) as error:
         return "", str(error)
     digest = digest_of(data)
-    earlier = stored.get(digest)
-    return digest, earlier() if earlier else _prepare(data, short_edge, key_every, measured)
+    if digest in stored:
+        return digest, stored[digest]()
+    found = read_kept(kept, digest, data) if kept else None
+    if found is None:
+        found = _prepare(data, short_edge, key_every, measured)
+        if kept and not isinstance(found, str):  # what fails may have failed for want of memory
+            keep(kept, digest, found, own_bytes=short_edge > 0)
+    return digest, found
+
+
+def prepare_all(
+    files: Sequence[VideoFile],
+    *,
+    stored: Mapping[str, Callable[[], Prepared]],
+    ahead: Callable[[Callable, list], None] | None,
+    **how: Any,
+) -> Iterator[tuple[str, Prepared | str]]:
+    """What `prepare` gives for each of the files, in their order; threads work on some of them at once.
+
+    Args:
+      stored: as `prepare` takes it.
+      ahead: calls a function with each of a list of items, in any order and by any processes: what `kept` is to have of
+        the videos is made by it before the threads take it up. None: the threads do all.
+      how: `short_edge`, `key_every` and `kept`, as `prepare` takes them.
+
+    Raises:
+      OSError: `kept` cannot be written to.
+    """
+    measured = set(np.linspace(0, len(files) - 1, MEASURED).astype(int).tolist())
+    if ahead:
+        items = [(file.read, i in measured) for i, file in enumerate(files)]
+        ahead(partial(_prepare_ahead, known=frozenset(stored), how=how), items)
+
+    def read(i):
+        return prepare(files[i].read, **how, measured=i in measured, stored=stored)
+
+    yield from in_order(read, range(len(files)), label="Preparing videos")
+
+
+def _prepare_ahead(item, *, known, how):
+    """Of a function that gives a file's bytes, and of whether it is measured: keeps what `prepare` then finds."""
+    read, measured = item
+    prepare(read, **how, measured=measured, stored=dict.fromkeys(known, lambda: None))
 
 
 def _prepare(data, short_edge, key_every, measured):

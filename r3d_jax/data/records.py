@@ -1,10 +1,12 @@
 """What is stored of a prepared video: the fields of its record, and how its packet index is read back from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.writer import ExampleWriter
+from tensorflow_datasets.proto import tf_example_pb2
 
 from r3d_jax.video.decode import PacketIndex
 from r3d_jax.video.probe import VideoInfo
@@ -45,6 +47,23 @@ def features_of(folds: int, multi_label: bool = False) -> tfds.features.Features
     }
     features |= {f"fold{fold}": tfds.features.ClassLabel(names=MEMBERSHIP) for fold in range(1, folds + 1)}
     return tfds.features.FeaturesDict(features)
+
+
+class OrderedWriter(ExampleWriter):
+    """TFDS's writer of records, with the fields of each in alphabetical order.
+
+    TFDS leaves that order to chance, which differs from process to process; so the same videos give the same files.
+    """
+
+    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+        """Writes a shard.
+
+        Args:
+          path: of the file.
+          examples: (key, serialised record) of each.
+        """
+        parsed = ((key, tf_example_pb2.Example.FromString(record)) for key, record in examples)
+        return super().write(path, ((key, record.SerializeToString(deterministic=True)) for key, record in parsed))
 
 
 def prepared_of(

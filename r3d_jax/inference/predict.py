@@ -1,9 +1,9 @@
 """Classes of the videos in files, batched across videos of one frame size, given back in the order of the files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -56,9 +56,47 @@ def predict(
     Raises:
       InputError: `batch_size` is below 1, or `views` or `workers` below 0.
     """
+    return make_predict(network, views=views, batch_size=batch_size, workers=workers, dtype=dtype)(videos)
+
+
+def make_predict(
+    network: TrainedNetwork, *, views: int = 0, batch_size: int = 4, workers: int = 2, dtype: str = "float32"
+) -> Callable[[Sequence[str | Path]], Iterator[Prediction]]:
+    """A function of video files that gives what `predict` does, and compiles once for all its calls.
+
+    Args:
+      network: a trained network, as `load` gives it.
+      views, batch_size, workers, dtype: as `predict` takes them.
+
+    Raises:
+      InputError: `batch_size` is below 1, or `views` or `workers` below 0.
+    """
     check_least(batch_size=(batch_size, 1), views=(views, 0), workers=(workers, 0))
     forward, clip = make_forward(network, dtype=dtype), replace(network.clip, views=views or network.clip.views)
-    return _predict(network, forward, videos, clip, batch_size, workers)
+
+    def run(clips):
+        return probabilities(forward(clips), network)
+
+    def predict_them(videos):
+        for each in by_size(videos, clip, run, batch_size=batch_size, workers=workers, label="Predicting"):
+            yield Prediction(each.video, {"frames": each.frames}, each.found, each.reason)
+
+    return predict_them
+
+
+def row_of(prediction: Prediction, class_names: Sequence[str], top: int, threshold: float = 0.0) -> dict[str, Any]:
+    """A prediction as JSON has it: the video, what it is of, and the likeliest classes or the error.
+
+    Args:
+      class_names: of the network that predicts.
+      top: classes at most.
+      threshold: the least probability that is given; 0: any.
+    """
+    row = {"video": prediction.video, **prediction.where}
+    if prediction.probabilities is None:
+        return row | {"error": prediction.reason}
+    pairs = best(prediction.probabilities, class_names, top, threshold)
+    return row | {"top": [{"class": name, "probability": round(p, 6)} for name, p in pairs]}
 
 
 def best(
@@ -73,16 +111,3 @@ def best(
     order = np.argsort(-probabilities, kind="stable")[:top]
     order = order[~(probabilities[order] < threshold)]  # what is no number stays, for others to notice
     return [(class_names[i], float(probabilities[i])) for i in order]
-
-
-def _predict(network, forward, videos, clip, batch_size, workers):
-    seen = by_size(
-        videos,
-        clip,
-        lambda clips: probabilities(forward(clips), network),
-        batch_size=batch_size,
-        workers=workers,
-        label="Predicting",
-    )
-    for each in seen:
-        yield Prediction(each.video, {"frames": each.frames}, each.found, each.reason)

@@ -32,8 +32,11 @@ from r3d_jax.training.optim import adamw, factors_of_blocks, sgd
 from r3d_jax.training.processes import shard
 
 
-def load_videos(config: Config) -> VideoSet:
+def load_videos(config: Config, ahead: Callable[[Callable, list], None] | None = None) -> VideoSet:
     """The data set that the configuration names, prepared first if need be; what is wrong with its split is told.
+
+    Args:
+      ahead: prepares videos elsewhere, as `VideoBuilder.load` takes it.
 
     Raises:
       InputError: the videos cannot be had or used, or are of one class.
@@ -49,7 +52,7 @@ def load_videos(config: Config) -> VideoSet:
     else:
         builder = {"ucf101": UCF101, "hmdb51": HMDB51, "kinetics": Kinetics}[data.name]
         builder = builder(**where, splits=data.splits)
-    videos = builder.load()
+    videos = builder.load(ahead)
     if len(videos.class_names) < 2 and not videos.multi_label:
         raise InputError(
             f"all videos of {data.name} are of one class ({videos.class_names[0]}), and a network learns to tell "

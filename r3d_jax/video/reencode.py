@@ -135,6 +135,7 @@ def add_stream(
     context.time_base, context.thread_count, context.max_b_frames = Fraction(1, TICKS), 1, 0
     # Without what costs a decoder most: smoothing of blocks, arithmetic coding.
     context.options = {"crf": str(QUALITY), "preset": "veryfast", "tune": "fastdecode", "sc_threshold": "0"}
+    context.options |= {"mbtree": "0"}  # with it, the same frames give other bytes now and then, where AVX-512 is
     return stream
 
 

@@ -147,6 +147,62 @@ def test_a_preparation_that_cannot_be_renewed_stays_as_it_is(tmp_path):
     assert not list(tmp_path.rglob("incomplete*")) and not list(tmp_path.rglob("renewed"))
 
 
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from r3d_jax.data import VideoFolder, preparation
+
+probe, calls, place = preparation.probe, [], Path(sys.argv[2])
+
+def dies(data):
+    calls.append(data)
+    while len(calls) > 3 and len(list(place.rglob("kept/*/*.npz"))) < 2:
+        time.sleep(0.01)
+    if len(calls) > 3:
+        os.kill(os.getpid(), 9)
+    return probe(data)
+
+preparation.probe = dies
+VideoFolder(source=sys.argv[1], data_dir=place, short_edge=32, key_every=8, max_broken=1.0).load()
+"""
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_killed_preparation_goes_on_and_ends_with_the_same_files(tmp_path, monkeypatch, capsys):
+    where = source_of(tmp_path, a=b"no video")
+    (tmp_path / "mine/run/a1.avi").unlink()
+    for i in range(5):
+        (tmp_path / f"mine/run/b{i}.avi").write_bytes(encode(frames_of(20 + i, 48, 64)))
+    how = {"short_edge": 32, "key_every": 8, "max_broken": 1.0}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, where["source"], where["data_dir"]], cwd=ROOT, capture_output=True, timeout=120
+    )
+    assert done.returncode == -9
+    kept = len(list(tmp_path.rglob("kept/*/*.npz")))
+    assert kept >= 2
+    decoded = []
+    monkeypatch.setattr(preparation, "probe", lambda data: decoded.append(data) or probe(data))
+    VideoFolder(**where, **how).load()
+    assert len(decoded) == 1 + 5 - kept  # what is no video is looked at again
+    assert f"Going on with {kept} videos that a process which ended early has prepared in " in capsys.readouterr().out
+    assert not list(tmp_path.rglob("kept")) and not list(tmp_path.rglob("incomplete*"))
+    VideoFolder(**where | {"data_dir": str(tmp_path / "anew")}, **how).load()
+    found, expected = contents(tmp_path / "prepared"), contents(tmp_path / "anew")
+    assert found == expected and any(path.name == "metadata.json" for path in found)
+
+
+def test_what_is_kept_beside_a_finished_data_set_is_removed(tmp_path):
+    where = source_of(tmp_path, long=LONG)
+    VideoFolder(**where).load()
+    [folder] = tmp_path.rglob("2.0.0")
+    (folder.with_name("kept") / "ab").mkdir(parents=True)
+    VideoFolder(**where).load()
+    assert not folder.with_name("kept").exists()
+
+
 def test_what_an_earlier_version_has_prepared_is_used_and_renewed_as_a_whole(tmp_path):
     where = source_of(tmp_path, long=LONG)
     VideoFolder(**where).load()
@@ -173,10 +229,8 @@ def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(LONG), before[1]))
     try:
-        with pytest.raises(
-            InputError,
-            match=r"^the disk is full: about 0.\d MiB are needed, and .*; what was begun is removed; make room",
-        ):
+        message = r"^the disk is full: about 0.\d MiB are needed, and .*; what is done is kept; make room, and the same"
+        with pytest.raises(InputError, match=message):
             VideoFolder(**where).load()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

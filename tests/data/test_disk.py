@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from r3d_jax.data.disk import RENEWED, alone, swap
+from r3d_jax.data.disk import RENEWED, alone, clear_kept, kept_beside, swap
 from r3d_jax.errors import InputError
 from r3d_jax.files import locked
 
@@ -28,6 +28,26 @@ def test_what_a_killed_preparation_has_left_is_removed_and_told(tmp_path, capsys
     with alone(folder):
         pass
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_kept_of_videos_is_taken_up_and_removed_once_all_is_done(tmp_path, capsys):
+    folder = tmp_path / "mine" / "2.0.0"
+    folder_with(folder.with_name("incomplete.ABC123_2.0.0"))
+    for name in ("ab1.npz", "ab2.npz", ".ab3.npz.tmp"):
+        (kept_beside(folder) / "ab").mkdir(parents=True, exist_ok=True)
+        (kept_beside(folder) / "ab" / name).touch()
+    with pytest.raises(KeyError), alone(folder):
+        raise KeyError("failed")
+    assert len(list(kept_beside(folder).rglob("*.npz"))) == 2
+    with alone(folder):
+        pass
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".lock"]
+    [first, second] = capsys.readouterr().out.splitlines()
+    assert first == second == f"Going on with 2 videos that a process which ended early has prepared in {folder.parent}"
+    clear_kept(folder)
+    kept_beside(folder).mkdir()
+    clear_kept(folder)
+    assert not kept_beside(folder).exists()
 
 
 def test_what_a_living_process_prepares_is_left_until_it_is_done(tmp_path, capsys):
@@ -89,7 +109,7 @@ def rename_once(rename):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_message_however_it_was_wrapped(tmp_path, number):
-    message = r"the disk is full: .* free in .*; make room, or name another `data_dir`"
+    message = r"the disk is full: .* free in .*; make room, and the same command goes on, or name another `data_dir`"
     with pytest.raises(InputError, match=message), alone(tmp_path / "2.0.0"):
         try:
             raise OSError(number, "No room")

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from videos import encode, frames_of
 
+from r3d_jax.data import preparation
 from r3d_jax.data.preparation import most_broken, prepare, report_left_out, report_missing, report_short, variant_of
 from r3d_jax.errors import InputError
 from r3d_jax.video.probe import probe
@@ -26,6 +28,20 @@ def test_a_file_that_cannot_be_read_gives_its_reason():
 
     assert prepare(gone, **KEPT)[1] == "[Errno 2] No such file or directory: 'v.avi'"
     assert prepare(lambda: b"<html>", **KEPT)[1].startswith("not a video: ")
+
+
+def test_what_is_kept_is_not_made_again_and_what_fails_is_not_kept(tmp_path, monkeypatch):
+    for how in (KEPT, {**KEPT, "short_edge": 24, "measured": True}):
+        kept = tmp_path / str(how["short_edge"])
+        first = prepare(lambda: DATA, **how, kept=kept)
+        with monkeypatch.context() as patch:
+            patch.setattr(preparation, "probe", None)
+            again = prepare(lambda: DATA, **how, kept=kept)
+        assert again[0] == first[0] and again[1][:2] == first[1][:2] and again[1][3] == first[1][3]
+        for found, expected in zip(again[1][2], first[1][2], strict=True):
+            np.testing.assert_array_equal(found, expected)
+        prepare(lambda: b"<html>", **how, kept=kept)
+        assert len(list(kept.rglob("*.npz"))) == 1
 
 
 def test_a_variant_is_a_folders_name_that_tells_settings_apart():

@@ -1,7 +1,9 @@
 import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader
+from tensorflow_datasets.core.file_adapters import FileFormat
 from videos import encode, frames_of
 
-from r3d_jax.data.records import MEMBERSHIP, features_of, packet_index_of
+from r3d_jax.data.records import MEMBERSHIP, OrderedWriter, features_of, packet_index_of
 from r3d_jax.video.probe import VideoInfo, probe
 
 
@@ -20,3 +22,21 @@ def test_a_packet_index_is_read_back_from_a_record():
     for found, expected in zip(packet_index_of(stored | {"label": 3}), packet_index, strict=True):
         assert type(found) is type(expected)
         np.testing.assert_array_equal(found, expected)
+
+
+def field(name, value):
+    """A map's entry in a tf.train.Example: the name, and a feature of one list with one short text in it."""
+    for number in (1, 1, 2):  # of the text in its list, of the list in its feature, of the feature in the entry
+        value = bytes([8 * number + 2, len(value)]) + value
+    name = bytes([10, len(name)]) + name
+    entry = name + value
+    return bytes([10, len(entry)]) + entry
+
+
+def test_the_fields_of_a_record_are_in_order_whatever_chance_has_made_of_it(tmp_path):
+    a, b = field(b"a", b"one"), field(b"b", b"two")
+    records = [bytes([10, len(a + b)]) + first + second for first, second in ((a, b), (b, a))]
+    path = tmp_path / "records.array_record"
+    OrderedWriter(FileFormat.ARRAY_RECORD).write(path, list(enumerate(records)))
+    assert records[0] != records[1]
+    assert ArrayRecordReader(str(path)).read_all() == [records[0], records[0]]
