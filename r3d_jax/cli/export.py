@@ -10,7 +10,7 @@ def add_flags(flags: Flags) -> None:
     add_network(flags)
     flags.add_argument("out", metavar="OUT", type=path, help="file to write, called *.npz; beside it *.safetensors")
     flags.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of activations; default: float32"
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the activations; default: float32"
     )
 
 
