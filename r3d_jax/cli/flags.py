@@ -66,8 +66,8 @@ def add_dtype(flags: Flags) -> None:
         "--dtype",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="type of the activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's answers "
-        "hardly move, else float32",
+        help="type of the activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's "
+        "answers hardly move, else float32",
     )
 
 
