@@ -22,7 +22,6 @@ def test_without_beam_one_message_names_what_to_install(monkeypatch):
 
 
 def test_options_are_beams_own_and_what_it_does_not_know_is_refused():
-    pytest.importorskip("apache_beam")
     found = options_of("DirectRunner", processes=3).get_all_options()
     assert (found["direct_num_workers"], found["direct_running_mode"]) == (3, "multi_processing")
     assert (
@@ -36,7 +35,6 @@ def test_options_are_beams_own_and_what_it_does_not_know_is_refused():
 
 
 def test_a_function_is_called_with_each_item_and_its_failure_is_one_line(tmp_path):
-    pytest.importorskip("apache_beam")
     here = options_of("DirectRunner", processes=1)
     each(partial(write, tmp_path), range(5), here)
     assert sorted(path.name for path in Path(tmp_path).iterdir()) == list("01234")

@@ -16,7 +16,7 @@ def add_flags(flags: Flags) -> None:
         help="file to write: *.npz, for JAX alone, with the weights for PyTorch beside it (*.safetensors); or *.onnx",
     )
     flags.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of activations; default: float32"
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the activations; default: float32"
     )
 
 

@@ -66,7 +66,7 @@ def add_dtype(flags: Flags) -> None:
         "--dtype",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="type of activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's "
+        help="type of the activations; default: bfloat16 on a CPU that multiplies it by itself, where the network's "
         "answers hardly move, else float32",
     )
 

@@ -13,7 +13,7 @@ from r3d_jax.models.conv3d import Clips
 Images = Float[Array | np.ndarray, "image height width channel"]
 # A block's name, the function that gives its output, and the names of the steps whose outputs that function takes;
 # without such names it takes the output of the step before it, the first step the clips.
-Step = tuple[str, Callable, *tuple[str, ...]]
+Step = tuple[str | Callable, ...]
 CLIPS = "clips"  # what a step names to take the clips themselves
 # Options that have an entry for each stage, whichever trunk has them.
 STAGED = ("temporal_kernels", "fast_temporal_kernels", "temporal_conv_1x1", "temporal_strides", "spatial_strides")

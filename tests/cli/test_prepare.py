@@ -70,7 +70,6 @@ def test_beam_is_used_where_it_is_and_there_are_cores_for_it(run, config, monkey
 
 
 def test_beam_ends_with_the_same_files_and_says_the_same(run, config, tmp_path):
-    pytest.importorskip("apache_beam")
     printed = []
     for name, runner in (("plain", "threads"), ("beam", "DirectRunner")):
         own = ["--direct_num_workers=1"] if name == "beam" else []

@@ -30,7 +30,6 @@ def test_a_list_becomes_shards_and_those_that_are_there_are_not_done_again(run, 
 
 
 def test_on_beam_rows_are_the_same(run, source, listed, tmp_path):
-    pytest.importorskip("apache_beam")
     how = ("predict", source, "--list", listed, "--shards=2")
     for name, runner in (("plain", ()), ("beam", ("--runner=DirectRunner", "--direct_num_workers=1"))):
         assert run(*how, "--out", tmp_path / name / "p", *runner)[0] == 1

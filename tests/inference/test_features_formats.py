@@ -34,7 +34,8 @@ def test_a_numpy_file_holds_plain_arrays(tmp_path, each_view, videos):
 
 @pytest.mark.parametrize("each_view, videos", [(True, VIEWS), (False, MEANS)])
 def test_a_parquet_file_holds_the_same_in_groups(tmp_path, each_view, videos, monkeypatch):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     monkeypatch.setattr("r3d_jax.inference.features_formats.ROWS", 2)
     writer_of(tmp_path / "a.npz")(tmp_path / "a.npz", iter(videos), 3, {"each_view": each_view})
     path = tmp_path / "a.parquet"

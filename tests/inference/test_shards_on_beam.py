@@ -7,8 +7,6 @@ from r3d_jax.errors import InputError
 from r3d_jax.inference.shards import Shard
 from r3d_jax.pipelines import options_of
 
-pytest.importorskip("apache_beam")
-
 
 def make(place, fails):
     """What writes a shard; each making is counted by a file."""
