@@ -7,6 +7,7 @@ import pytest
 from r3d_jax.cli.watch import lines, summary
 from r3d_jax.inference.watch import Seen
 from r3d_jax.video.stream import Stretch
+from r3d_jax.weights import converted
 
 NAMES = ("ride", "run", "swim")
 
@@ -70,3 +71,13 @@ def test_ctrl_c_ends_it_with_a_summary(run, source, monkeypatch, capsys):
     counts = Counter(frames=1200, dropped=30, clips=90, passed=7)
     expected = "1,200 frames, and 30 dropped that came too late; 90 clips looked at, 7 passed over"
     assert summary(counts) == expected
+
+
+def test_a_network_of_several_labels_gives_all_classes_of_one_half_or_more(run, tmp_path, network, monkeypatch):
+    (head,) = network.model.heads
+    model = network.model.clone(heads=(head.clone(activation="sigmoid"),))
+    converted.write(tmp_path / "several.safetensors", network._replace(model=model), "classyvision")
+    monkeypatch.setattr("r3d_jax.inference.watch.watch", lambda *_, **__: seen((0.7, 0.4, 0.5), (0.1, 0.2, 0.3)))
+    _, printed = run("watch", tmp_path / "several.safetensors", "rtsp://host/1", "--dtype", "float32")
+    found = [[each["class"] for each in json.loads(line)["top"]] for line in printed.splitlines()]
+    assert found == [["ride", "swim"], []]
