@@ -111,7 +111,7 @@ def test_python_can_be_parsed(page):
 
 @pytest.mark.slow
 def test_using_a_trained_network(here):
-    assert run_shown(DOCS / "using.md") == [0, 0, 0, 0]
+    assert run_shown(DOCS / "using.md") == [0, 0, 0, 0, 0, 0]
     found = run_blocks(DOCS / "using.md")
     expected = np.asarray(found["logits"])
     assert expected.shape == (2, 8) and found["clips"].shape[:2] == (2, 2)
@@ -119,6 +119,7 @@ def test_using_a_trained_network(here):
     for name in ("ensemble", "mapped", "sharded"):
         np.testing.assert_allclose(np.reshape(found[name], (2, 8)), own, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["logits"], own, rtol=0, atol=1e-6 * np.abs(own).max())  # the program's
+    np.testing.assert_allclose(found["theirs"], own, rtol=0, atol=1e-5 * np.abs(own).max())  # ONNX Runtime's
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(found["gradients"]))
     (block,) = found["features"]
     assert found["maps"].shape == found["features"][block].shape[:-1]

@@ -40,12 +40,14 @@ ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their
     },
 }
 OWNERS = {  # of outside libraries that few files touch
-    "av": {f"video/{name}.py" for name in ("decode", "encode", "pixels", "probe", "reencode", "stream")}
+    "av": {f"video/{name}.py" for name in ("decode", "encode", "live", "pixels", "probe", "reencode", "stream")}
     | {"data/demo.py"},
     "grain": {"data/batches.py"},
     "orbax": {"weights/checkpoint.py"},
     "safetensors": {"weights/converted.py"},
     "huggingface_hub": {"weights/hub.py"},
+    "onnx": {"weights/onnx_graph.py", "weights/onnx_rules.py"},
+    "onnxruntime": {"weights/export_onnx.py"},
     "pyarrow": {"inference/features_formats.py", "inference/row_files.py"},
     "apache_beam": {"pipelines.py", "inference/shards_on_beam.py"},
     "aiohttp": {"server/server.py", "server/log.py"},

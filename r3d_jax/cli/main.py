@@ -12,7 +12,7 @@ from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
 
 # Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
-COMMANDS = ("train", "prepare", "check", "models", "convert", "predict", "features", "cam", "export", "serve")
+COMMANDS = ("train", "prepare", "check", "models", "convert", "predict", "watch", "features", "cam", "export", "serve")
 OPEN = ("train", "prepare")  # which take settings, which no parser can list
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jax.nn.initializers import variance_scaling
 from jaxtyping import Array, Float
 
@@ -141,15 +142,18 @@ class Block(nn.Module, metaclass=OwnHelp):
         branch = partial(Branch, norm=self.norm, leading=self.leading)
         residual = branch(self.convs, preactivated=self.preactivated, zero_init=self.zero_init, name="residual")(x)
         if not self.projection:
-            x = _zero_padded(x, features, self.stride)
+            x = _zero_padded(x, residual.shape, self.stride)
         elif x.shape[-1] != features or self.stride != (1, 1, 1):
             projection = (ConvSpec(features, (1, 1, 1), self.stride),)
             x = branch(projection, preactivated=self.preactivated_shortcut, name="shortcut")(x)
         return nn.relu(residual + x) if self.closing_relu else residual + x
 
 
-def _zero_padded(x, features, stride):
-    time, height, width = stride
+def _zero_padded(x, shape, stride):
+    features = shape[-1]
     if x.shape[-1] > features:
         raise InputError(f"a zero-padded shortcut cannot make {features} channels of {x.shape[-1]}; project instead")
-    return jnp.pad(x[:, ::time, ::height, ::width], [(0, 0)] * 4 + [(0, features - x.shape[-1])])
+    # In an exported program sizes are formulas; with these ends, the slice's are those of the branch.
+    ends = [(n - 1) * s + 1 for n, s in zip(shape[1:4], stride)]
+    met = lax.slice(x, [0] * 5, [x.shape[0], *ends, x.shape[-1]], [1, *stride, 1])
+    return jnp.pad(met, [(0, 0)] * 4 + [(0, features - x.shape[-1])])

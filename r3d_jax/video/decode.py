@@ -144,7 +144,7 @@ def _decoder(packet_index):
         context.extradata, context.reorder_depth = packet_index.extradata or None, packet_index.delay
         if packet_index.tag:
             context.codec_tag = packet_index.tag
-        _limit(context)
+        limit(context)
     yield context
     if packet_index.codec in KEPT:
         context.flush_buffers()
@@ -153,8 +153,8 @@ def _decoder(packet_index):
         contexts[key] = context
 
 
-def _limit(context):
-    """One thread, since the workers are the threads, and no frame of absurd size."""
+def limit(context: av.CodecContext) -> None:
+    """Holds a decoder to one thread, since the workers are the threads, and to frames of no absurd size."""
     context.thread_type, context.thread_count = "NONE", 1
     context.options = {"max_pixels": str(MAX_PIXELS)}
 
@@ -193,7 +193,7 @@ def video_stream(data: bytes | io.IOBase) -> Iterator[tuple[av.container.InputCo
             raise ValueError("no video stream in it")
         if streams[0].codec_context is None:
             raise ValueError("no decoder for its video stream")
-        _limit(streams[0].codec_context)
+        limit(streams[0].codec_context)
         yield container, streams[0]
 
 

@@ -65,7 +65,7 @@ def stream(file: io.IOBase | bytes, *, size: int, frame_rate: float = 0.0) -> It
       ValueError: the video cannot be read, or not any further; the message is the reason.
     """
     shown = _decoded(file, size)
-    return _at_rate(shown, frame_rate) if frame_rate else shown
+    return at_rate(shown, frame_rate)
 
 
 def stretches(moments: Iterable[Moment], *, frames: int, stride: int, hop: int) -> Iterator[Stretch]:
@@ -100,39 +100,57 @@ def _stretch(last, held, frames, stride):
 def _decoded(file, size):
     """Every frame and its time."""
     with video_stream(file) as (container, stream):
-        rate = float(stream.average_rate or 25)
-        times, count, last = deque(), 0, 0.0
+        packets = packets_of(container, stream)
+        yield from as_shown(stream, (frame for packet in packets for frame in packet.decode()), size)
 
-        def decoded():
-            for packet in packets_of(container, stream):
-                for frame in packet.decode():
-                    times.append(frame.time)
-                    yield frame
 
-        frames = decoded()
-        try:
-            first = next(frames, None)
-            if first is None:
-                raise ValueError("no frame of it decodes")
-            turn, mirror, shown = how_shown(first, stream)
-            whole = short_edge_size(*shown, size)
-            begun = times[0]
-            for frame in upright(chain([first], frames), whole, turn=turn, mirror=mirror):
-                seconds = _seconds(times.popleft(), begun)
-                if count and not last < seconds < last + LONGEST:
-                    seconds = last + 1 / rate  # stamps that do not rise, or rise beyond reason
-                last = seconds
-                yield Moment(seconds, frame)
-                count += 1
-        except av.error.FFmpegError as error:
-            raise ValueError(f"breaks off after {count} frames: {reason_of(error)}") from error
+def as_shown(stream: av.VideoStream, decoded: Iterator[av.VideoFrame], size: int) -> Iterator[Moment]:
+    """Decoded frames as they are shown: whole, upright, with square pixels, in RGB; times rise from 0.
+
+    Args:
+      stream: that the frames are of.
+      decoded: one after the other.
+      size: pixels of the short edge.
+
+    Raises:
+      ValueError: there is no frame, or decoding breaks off; the message is the reason.
+    """
+    rate = float(stream.average_rate or 25)
+    times, count, last = deque(), 0, 0.0
+
+    def noted():
+        for frame in decoded:
+            times.append(frame.time)
+            yield frame
+
+    frames = noted()
+    try:
+        first = next(frames, None)
+        if first is None:
+            raise ValueError("no frame of it decodes")
+        turn, mirror, shown = how_shown(first, stream)
+        whole = short_edge_size(*shown, size)
+        begun = times[0]
+        for frame in upright(chain([first], frames), whole, turn=turn, mirror=mirror):
+            seconds = _seconds(times.popleft(), begun)
+            if count and not last < seconds < last + LONGEST:
+                seconds = last + 1 / rate  # stamps that do not rise, or rise beyond reason
+            last = seconds
+            yield Moment(seconds, frame)
+            count += 1
+    except av.error.FFmpegError as error:
+        raise ValueError(f"breaks off after {count} frames: {reason_of(error)}") from error
 
 
 def _seconds(time, begun):
     return 0.0 if time is None or begun is None else time - begun
 
 
-def _at_rate(shown, rate):
+def at_rate(shown: Iterator[Moment], rate: float) -> Iterator[Moment]:
+    """At each tick, the moment that is on the screen; with a `rate` of 0 ticks a second, every moment."""
+    if not rate:
+        yield from shown
+        return
     tick, before = 0, None
     for moment in shown:
         while before and tick / rate + 1e-6 < moment.seconds:

@@ -10,3 +10,13 @@ def test_a_file_that_is_there_is_left_alone(run, source, tmp_path):
     status, _ = run("export", source, tmp_path / "tiny.npz")
     assert status.startswith(f"error: {tmp_path}/tiny.npz is there already")
     assert (tmp_path / "tiny.npz").read_text() == "mine"
+
+
+def test_a_name_ending_in_onnx_asks_for_such_a_file(run, source, tmp_path):
+    status, printed = run("export", source, tmp_path / "tiny.onnx")
+    assert status == 0 and "tiny.onnx: 0.0 MiB, from `clips` to `logits`, `probabilities`" in printed
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny.onnx"]
+    status, _ = run("export", source, tmp_path / "a.onnx", "--dtype", "bfloat16")
+    assert status.startswith("error: --dtype (=bfloat16) is for *.npz; an *.onnx file is in float32")
+    status, _ = run("export", source, tmp_path / "tiny.pt")
+    assert status == f"error: {tmp_path}/tiny.pt must be called *.npz or *.onnx, which is what it will be"
