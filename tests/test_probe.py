@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 KNOWN = ("walk_right", "two_laps_right", "leap_right", "stagger_right")
 NEW = ("walk_left", "two_laps_left", "leap_left", "stagger_left")
 CLIP = r3d_jax.ClipSpec(frames=8, train_sizes=(32, 36), crop=32, flip=0.0, test_size=32, views=2)
-MODEL = r3d_jax.build("r3d_18", 4, blocks=(1, 1, 1, 1), planes=8, stem_planes=8)
+MODEL = r3d_jax.build("r3d_18", 4, blocks=(1, 1), planes=8, stem_planes=8)
 SCHEDULE = partial(optax.cosine_decay_schedule, 0.05)
 
 
@@ -63,7 +63,7 @@ def compared(videos, folder, seed):
     tx = optax.inject_hyperparams(lambda rate: r3d_jax.sgd(lambda _: rate, nesterov=True))(0.05)
     options = {"xla_backend_optimization_level": 3}  # more to compile, less to compute
     step = jax.jit(partial(r3d_jax.train_step, model=MODEL, tx=tx), donate_argnums=0, compiler_options=options)
-    known = trained(of_classes(videos, KNOWN), step, tx, seed, steps=112)  # seven epochs
+    known = trained(of_classes(videos, KNOWN), step, tx, seed, steps=64)  # four epochs
     r3d_jax.save(folder / "known", MODEL, known, KNOWN, CLIP)
     few = of_classes(videos, NEW, each=4, seed=seed)
     config = Config(
@@ -85,6 +85,6 @@ def compared(videos, folder, seed):
 
 
 def test_a_probe_beats_training_from_scratch_on_four_videos_a_class(demo_videos, tmp_path):
-    """Over the seeds 0 to 2, the probe has 0.89, 0.98 and 0.84, training from scratch 0.50, 0.44 and 0.52."""
+    """Over the seeds 0 to 2, the probe has 0.67, 0.97 and 0.80, training from scratch 0.27, 0.34 and 0.31."""
     probe, scratch = compared(demo_videos, tmp_path, seed=1)
     assert probe >= scratch + 0.15, (probe, scratch)

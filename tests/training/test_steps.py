@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 from seeded import case, clips, model, weights
-from trunks import ONE, SOON, TINY, draw_variables
+from trunks import FAST, ONE, SOON, TINY, draw_variables
 
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import build, init_variables
@@ -74,7 +74,7 @@ def three_steps(name, devices, monkeypatch, **changes):
     """Losses and the state dict after three steps in float64 on the reference's batch: ours and its own."""
 
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
-    monkeypatch.setattr("r3d_jax.training.devices.compiler_options", lambda platform: SOON)
+    monkeypatch.setattr("r3d_jax.training.devices.compiler_options", lambda platform: FAST)
     options, expected = case(name)
     train, network = options["train"], model(options)
     settings = {name: train[name] for name in ("momentum", "nesterov", "weight_decay")}
