@@ -40,11 +40,6 @@ gc.set_threshold(50_000, 50, 50)  # a worker holds so much that looking through 
 DATA = Path(os.environ.get("R3D_JAX_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
-def pytest_xdist_auto_num_workers():
-    """One more than there are cores, since a test that waits for a process leaves one idle."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(scope="session")
 def devices():
     assert jax.device_count() == 2
