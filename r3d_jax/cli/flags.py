@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from r3d_jax.errors import InputError
+
 NETWORK = "a run's folder, a converted or exported file, a name of `r3d_jax models`, or hf://OWNER/NAME"
 
 Flags = argparse.ArgumentParser  # which the files of commands add theirs to
@@ -84,6 +86,16 @@ def add_runner(flags: Flags, *, otherwise: str) -> None:
         help="runner of Apache Beam (pip install 'r3d_jax[beam]'), with its own options after it: DirectRunner, which "
         f"is processes of this machine, FlinkRunner, SparkRunner, DataflowRunner ...; default: {otherwise}",
     )
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Refuses what is no probability that classes can reach; None is taken.
+
+    Raises:
+      InputError: it is 0 or below, above 1, or no number.
+    """
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InputError(f"`threshold` (={threshold:g}) must be a probability above 0, and at most 1")
 
 
 def with_flags(message: str, named: Mapping[str, str]) -> str:

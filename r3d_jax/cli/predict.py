@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_reading, add_runner, add_videos, path
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_reading, add_runner, add_videos, check_threshold, path
 from r3d_jax.errors import InputError
 from r3d_jax.settings import check_least
 
@@ -57,8 +57,7 @@ def call(source, checkpoint, videos, listed, top, threshold, format, dtype, time
     batch_size = reading["batch_size"]
     check_least(top=(top, 0), views=(reading["views"], 0), batch_size=(batch_size, 1), workers=(reading["workers"], 1))
     check_least(hop=(hop, 0), shards=(flags["shards"], 0))
-    if threshold is not None and not 0 < threshold <= 1:
-        raise InputError(f"`threshold` (={threshold:g}) must be a probability above 0, and at most 1")
+    check_threshold(threshold)
     options = _check_out(format, timeline, **flags)
     from tqdm import tqdm
 
@@ -126,11 +125,9 @@ def _noted(predictions, failed):
 
 def _whole(network, named, **options):
     """A prediction for each, also for those that the command line names in vain."""
-    from r3d_jax.inference.predict import Prediction, predict
+    from r3d_jax.inference.predict import make_predict, predict_known
 
-    predictions = predict(network, [each.path for each in named if not each.reason], **options)
-    for each in named:
-        yield Prediction(str(each.path), {"frames": 0}, None, each.reason) if each.reason else next(predictions)
+    return predict_known(make_predict(network, **options), [(str(each.path), each.reason) for each in named])
 
 
 def _timelines(network, named, hop, batch_size, plots, dtype):

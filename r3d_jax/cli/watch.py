@@ -5,11 +5,10 @@ import json
 import sys
 import time
 
-from r3d_jax.cli.flags import Flags, add_dtype, add_network, path
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, check_threshold, path
 from r3d_jax.errors import InputError
 
 TEXT = "Watches a camera, a stream, or a file at its own speed, and prints the classes of what was there last."
-TOP = 5
 
 
 def add_flags(flags: Flags) -> None:
@@ -43,8 +42,7 @@ def add_flags(flags: Flags) -> None:
 
 def call(source, checkpoint, watched, threshold, smoothing, save, dtype) -> int:
     """Prints the classes of the last clip until the file ends, or Ctrl-C is pressed; the exit status."""
-    if threshold is not None and not 0 < threshold <= 1:
-        raise InputError(f"`threshold` (={threshold:g}) must be a probability above 0, and at most 1")
+    check_threshold(threshold)
     if not 0 <= smoothing < float("inf"):
         raise InputError(f"`smoothing` (={smoothing:g}) must be a number of seconds, from 0")
     from collections import Counter
@@ -77,19 +75,19 @@ def call(source, checkpoint, watched, threshold, smoothing, save, dtype) -> int:
 
 def lines(seen, class_names, threshold, *, terminal, now=time.time):
     """What is printed of each clip: JSON, or for a `terminal` a line where the classes are other than before."""
-    from r3d_jax.inference.predict import best
+    from r3d_jax.cli.table import count_of
+    from r3d_jax.inference.predict import as_rows, best
 
-    before = None
+    before, count = None, count_of(int(terminal and not threshold), threshold, class_names)
     for each in seen:
-        top = TOP if threshold or not terminal else 1
-        pairs = best(each.probabilities, class_names, top if not threshold else len(class_names), threshold)
+        pairs = best(each.probabilities, class_names, count, threshold)
         if not terminal:
             yield json.dumps(
                 {
                     "time": datetime.datetime.fromtimestamp(now()).astimezone().isoformat(timespec="milliseconds"),
                     "start": round(each.stretch.start, 3),
                     "end": round(each.stretch.end, 3),
-                    "top": [{"class": name, "probability": round(p, 6)} for name, p in pairs],
+                    "top": as_rows(pairs),
                 },
                 ensure_ascii=False,
                 allow_nan=False,

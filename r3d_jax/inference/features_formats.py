@@ -27,14 +27,25 @@ def writer_of(out: Path) -> Callable[[Path, Iterator[VideoFeatures], int, dict[s
         return _write_npz
     if out.suffix != ".parquet":
         raise InputError(f"{out} must be called *.npz or *.parquet")
+    check_parquet("name a file called *.npz")
+    return _write_parquet
+
+
+def check_parquet(otherwise: str) -> None:
+    """Refuses Parquet where the package that writes it is missing.
+
+    Args:
+      otherwise: what can be done without it, for the message.
+
+    Raises:
+      InputError: it is not installed.
+    """
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise InputError(
-            "Parquet is written by the package pyarrow, which is not installed: pip install pyarrow, or name a file "
-            "called *.npz"
+            f"Parquet is written by the package pyarrow, which is not installed: pip install pyarrow, or {otherwise}"
         ) from error
-    return _write_parquet
 
 
 def _columns(each: VideoFeatures, each_view):

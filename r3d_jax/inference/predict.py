@@ -84,6 +84,20 @@ def make_predict(
     return predict_them
 
 
+def predict_known(
+    predict_them: Callable[[Sequence[str | Path]], Iterator[Prediction]], videos: Sequence[tuple[str, str]]
+) -> Iterator[Prediction]:
+    """A prediction for each of `videos`, also for those that are known to be none.
+
+    Args:
+      predict_them: as `make_predict` gives it.
+      videos: of each its path, and why it cannot be one (empty: it may be).
+    """
+    found = predict_them([path for path, reason in videos if not reason])
+    for path, reason in videos:
+        yield Prediction(path, {"frames": 0}, None, reason) if reason else next(found)
+
+
 def row_of(prediction: Prediction, class_names: Sequence[str], top: int, threshold: float = 0.0) -> dict[str, Any]:
     """A prediction as JSON has it: the video, what it is of, and the likeliest classes or the error.
 
@@ -95,8 +109,12 @@ def row_of(prediction: Prediction, class_names: Sequence[str], top: int, thresho
     row = {"video": prediction.video, **prediction.where}
     if prediction.probabilities is None:
         return row | {"error": prediction.reason}
-    pairs = best(prediction.probabilities, class_names, top, threshold)
-    return row | {"top": [{"class": name, "probability": round(p, 6)} for name, p in pairs]}
+    return row | {"top": as_rows(best(prediction.probabilities, class_names, top, threshold))}
+
+
+def as_rows(pairs: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Classes and their probabilities, as `best` gives them, as JSON has them."""
+    return [{"class": name, "probability": round(p, 6)} for name, p in pairs]
 
 
 def best(

@@ -7,6 +7,7 @@ from typing import Any
 
 from r3d_jax.errors import InputError
 from r3d_jax.files import whole, write_text
+from r3d_jax.inference.features_formats import check_parquet
 
 SUFFIXES = {"json": ".jsonl", "parquet": ".parquet"}
 
@@ -50,13 +51,7 @@ def check_kind(kind: str) -> None:
       InputError: it is not installed.
     """
     if kind == "parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise InputError(
-                "Parquet is written by the package pyarrow, which is not installed: pip install pyarrow, or leave it "
-                "at JSON lines"
-            ) from error
+        check_parquet("leave it at JSON lines")
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -1,11 +1,11 @@
 """Predictions of a long list of videos, a shard at a time, in this process or on the workers of Apache Beam."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r3d_jax.inference.predict import Prediction, make_predict, row_of
+from r3d_jax.inference.predict import make_predict, predict_known, row_of
 from r3d_jax.inference.row_files import write_rows
 
 
@@ -34,7 +34,7 @@ def predictor(load: Callable[[], Any], reading: dict[str, Any], top: int, thresh
     row = partial(row_of, class_names=network.class_names, top=top, threshold=threshold)
 
     def write(shard):
-        write_rows(shard.path, map(row, _predictions(predict, shard.videos)))
+        write_rows(shard.path, map(row, predict_known(predict, shard.videos)))
         return shard.path
 
     return write
@@ -48,9 +48,3 @@ def write_shards(shards: Iterable[Shard], make: Callable[[], Callable[[Shard], P
     """
     for path in map(make(), shards):
         print(path, flush=True)
-
-
-def _predictions(predict, videos) -> Iterator[Prediction]:
-    found = predict([path for path, reason in videos if not reason])
-    for path, reason in videos:
-        yield Prediction(path, {"frames": 0}, None, reason) if reason else next(found)

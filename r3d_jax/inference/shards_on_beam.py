@@ -23,7 +23,7 @@ class _Writer(ModelHandler):
         self._make = make
 
     def load_model(self):
-        """What writes a shard."""
+        """Makes what writes shards, which Beam calls the model: once in each worker."""
         return self._make()
 
     def run_inference(self, batch, model, inference_args=None):

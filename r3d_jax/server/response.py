@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from r3d_jax.inference.forward import probabilities
 from r3d_jax.inference.overlay import PICTURES, as_url, middle_frames
-from r3d_jax.inference.predict import best
+from r3d_jax.inference.predict import as_rows, best
 from r3d_jax.server.question import Question
 from r3d_jax.server.request import Refused
 from r3d_jax.weights.trained import TrainedNetwork
@@ -40,9 +40,7 @@ def respond(
     response = {
         "frames": question.frames,
         "seconds": round(question.seconds, 3),
-        "top": [
-            {"class": name, "probability": round(p, 6)} for name, p in best(found, network.class_names, top, threshold)
-        ],
+        "top": as_rows(best(found, network.class_names, top, threshold)),
     }
     if threshold:
         response["threshold"] = threshold
