@@ -31,15 +31,10 @@ TRAINING = (PYTORCH, COMPILED)
 def opponents(dtype, training):
     """Names of those that are installed and can do what is asked of them; prints those that are not installed."""
     on_gpu = jax.default_backend() != "cpu"
+    able = TRAINING if training else NEEDS if dtype == "float32" else (PYTORCH, COMPILED, OPENVINO)
     found = []
-    for name, packages in NEEDS.items():
-        missing = [package for package in packages if not importlib.util.find_spec(package)]
-        if (
-            (training and name not in TRAINING)
-            or (on_gpu and name != COMPILED)
-            or (name == ONNX and dtype != "float32")
-        ):
-            continue
+    for name in able if not on_gpu else (COMPILED,):
+        missing = [package for package in NEEDS[name] if not importlib.util.find_spec(package)]
         if missing:
             print(f"Left out: {name}, which needs {', '.join(missing)}", flush=True)
         else:
