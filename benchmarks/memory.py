@@ -5,53 +5,45 @@ Each library trains three steps in a process of its own; PyTorch runs channels-l
 
 import argparse
 import importlib.util
+import json
 import os
-import re
 import subprocess
 import sys
-from functools import partial
-from pathlib import Path
 
 import jax
-import numpy as np
 import optax
 
-from benchmarks.network import CLASSES, Ours, new_peer, random_clips
+from benchmarks.network import CLASSES, Ours, random_clips
+from benchmarks.peak import peak_memory
 from benchmarks.timing import describe_machine
-from r3d_jax.models.classifier import build
+from r3d_jax.models.classifier import build, options
 from r3d_jax.training.devices import placed, pmap, split_over
 from r3d_jax.training.state import abstract_state
 from r3d_jax.training.steps import train_step
 
 
 def peaks(flags):
-    """Prints the peak memory of a training run in each library."""
+    """Prints the peak memory of a training run in each library; JAX is not imported beside PyTorch."""
     print("\n| peak memory of the process, training | r3d_jax | PyTorch | ratio |\n|---|---|---|---|")
+    model = build(flags.network, CLASSES)
+    facts = {"trunk": options(model.trunk), "classes": CLASSES, "mean": model.mean, "std": model.std}
+    facts["shape"] = (flags.batch, flags.frames, flags.size, flags.size, 3)
+    alone = f"from benchmarks import peer; peer.train_alone('{json.dumps(facts)}', threads={os.cpu_count()})"
+    commands = {"ours": ["-m", "benchmarks.memory", *sys.argv[1:], "--alone"], "peer": ["-c", alone]}
     found = {}
-    for name in ("ours", "peer"):
-        command = [sys.executable, "-m", "benchmarks.memory", *sys.argv[1:], f"--train-alone={name}"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    for name, command in commands.items():
+        done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=True)
         found[name] = int(done.stdout.split()[-1])
     cells = [f"{found['ours']:,} MiB", f"{found['peer']:,} MiB", f"{found['ours'] / found['peer']:.2f}"]
     print(f"| {flags.network}, {flags.batch} clips | {' | '.join(cells)} |", flush=True)
 
 
 def train_alone(flags):
-    """Three steps of one library; prints the process's peak memory in MiB."""
-    model = build(flags.network, CLASSES)
-    clips, labels = random_clips(flags)
-    if flags.train_alone == "ours":
-        run = Ours(model, clips, labels).train
-    else:
-        import torch
-
-        torch.set_num_threads(os.cpu_count())
-        peer = new_peer(flags, model)
-        run = partial(peer.train, peer.place(clips), peer.place(labels.astype(np.int64)))
+    """Three steps; prints the process's peak memory in MiB."""
+    ours = Ours(build(flags.network, CLASSES), *random_clips(flags))
     for _ in range(3):
-        run()
-    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent had
-    print(int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) >> 10)
+        ours.train()
+    print(peak_memory())
 
 
 def working_memory(flags):
@@ -79,9 +71,9 @@ def main():
     flags.add_argument("--frames", type=int, default=8)
     flags.add_argument("--size", type=int, default=112)
     flags.add_argument("--levers", action="store_true", help="also what the settings that lower memory do")
-    flags.add_argument("--train-alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    flags.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     flags = flags.parse_args()
-    if flags.train_alone:
+    if flags.alone:
         return train_alone(flags)
     print(describe_machine(["torch"]), flush=True)
     if importlib.util.find_spec("torch") and jax.default_backend() == "cpu":

@@ -71,10 +71,6 @@ def random_views(flags):
     return np.random.default_rng(1).integers(0, 256, (VIEWS, flags.frames, *TEST_SIZE, 3), np.uint8)
 
 
-def new_peer(flags, model):
-    return opponents.new_peer(model, flags.dtypes[0])
-
-
 def training_runs(flags, ours, dtype):
     """{library: a function that trains a step}."""
     clips, labels = random_clips(flags)

@@ -1,9 +1,14 @@
 """The same networks in PyTorch, for `benchmarks.network`: R3D with basic blocks or bottlenecks, torchvision's names."""
 
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from torch import nn
-from torch._inductor import config as inductor
+
+from benchmarks.peak import peak_memory
 
 
 def conv(channels, features, kernel, stride):
@@ -106,6 +111,13 @@ class Peer:
     def _autocast(self):
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
+    def _frozen(self):
+        if not self.compiled:
+            return nullcontext()
+        from torch._inductor import config  # not beside what is measured without it
+
+        return config.patch(freezing=True)
+
     def _run_of(self, pool, train):
         if (pool, train) not in self._runs:
             run = Predictor(self.network, self.mean, self.std, pool)
@@ -125,9 +137,27 @@ class Peer:
     def forward(self, clips, pool=None):
         """Logits; compiled, the weights are frozen into the program at the first call, which takes a minute."""
         self.network.eval()
-        with inductor.patch(freezing=True), torch.no_grad(), self._autocast():
+        with self._frozen(), torch.no_grad(), self._autocast():
             return self._run_of(pool, False)(clips).float()
 
     def wait(self):
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+def train_alone(facts, *, threads):
+    """Three steps on random clips, in a process that has nothing else; prints its peak memory in MiB.
+
+    Args:
+      facts: JSON of the options of an `r3d_jax` trunk, of the number of classes, mean, std and the clips' shape.
+    """
+    facts = json.loads(facts)
+    torch.set_num_threads(threads)
+    head = SimpleNamespace(num_classes=facts["classes"])
+    model = SimpleNamespace(trunk=SimpleNamespace(**facts["trunk"]), heads=[head], mean=facts["mean"], std=facts["std"])
+    peer = Peer(model, "cpu", "float32", compiled=False)
+    clips = np.random.default_rng(0).integers(0, 256, facts["shape"], np.uint8)
+    data, labels = peer.place(clips), peer.place(np.arange(len(clips)) % facts["classes"])
+    for _ in range(3):
+        peer.train(data, labels)
+    print(peak_memory())

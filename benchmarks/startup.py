@@ -27,7 +27,8 @@ def first_step(library):
     """One training step of `library` in this process; the arguments are those of `benchmarks.network`."""
     import numpy as np
 
-    from benchmarks.network import CLASSES, Ours, new_peer, parse, random_clips
+    from benchmarks.network import CLASSES, Ours, parse, random_clips
+    from benchmarks.opponents import new_peer
     from r3d_jax.models.classifier import build
 
     flags = parse([])
@@ -35,7 +36,7 @@ def first_step(library):
     if library == "ours":
         Ours(model, clips, labels).train()
     else:
-        peer = new_peer(flags, model)
+        peer = new_peer(model)
         peer.train(peer.place(clips), peer.place(labels.astype(np.int64)))
 
 
