@@ -186,7 +186,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """What lives on after a file's tests (modules, traces) is not looked through for garbage again, half a second each."""
+    """What outlives a file's tests (modules, traces) is not looked through for garbage again, half a second a time."""
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         gc.freeze()
