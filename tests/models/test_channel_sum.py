@@ -37,7 +37,7 @@ def test_they_can_be_mapped_and_differentiated_twice(x):
     def plain(x):
         return (jnp.broadcast_to(x.sum((0, 1)) ** 2, x.shape) * x).sum()
 
-    x = x[0]
+    x = x[0, :2, :2]
     for derivative in (jax.grad, jax.hessian):
         np.testing.assert_allclose(derivative(loss)(x), derivative(plain)(x), rtol=1e-4, atol=1e-4)
     mapped = jax.vmap(jax.grad(loss), in_axes=1, out_axes=1)(np.stack([x, 2 * x], 1))
