@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import close
 from jax.sharding import PartitionSpec
 
 from r3d_jax.models.channel_sum import channel_sum, spread
@@ -17,7 +18,7 @@ def x(rng):
 
 
 def test_every_axis_but_the_channels_is_summed(x):
-    np.testing.assert_allclose(jax.jit(channel_sum)(x), x.sum((0, 1, 2)), rtol=1e-5)
+    close(jax.jit(channel_sum)(x), x.sum((0, 1, 2)))
     np.testing.assert_allclose(channel_sum(x[0, 0, 0]), x[0, 0, 0])
 
 
@@ -27,7 +28,7 @@ def test_each_is_the_others_transpose(x, rng):
     np.testing.assert_array_equal(back, np.broadcast_to(y, SHAPE))
     np.testing.assert_array_equal(spread(y, SHAPE), back)
     (total,) = jax.linear_transpose(partial(spread, shape=SHAPE), y)(x)
-    np.testing.assert_allclose(total, x.sum((0, 1, 2)), rtol=1e-5)
+    close(total, x.sum((0, 1, 2)))
 
 
 def test_they_can_be_mapped_and_differentiated_twice(x):
@@ -39,9 +40,9 @@ def test_they_can_be_mapped_and_differentiated_twice(x):
 
     x = x[0, :2, :2]
     for derivative in (jax.grad, jax.hessian):
-        np.testing.assert_allclose(derivative(loss)(x), derivative(plain)(x), rtol=1e-4, atol=1e-4)
+        close(derivative(loss)(x), derivative(plain)(x))
     mapped = jax.vmap(jax.grad(loss), in_axes=1, out_axes=1)(np.stack([x, 2 * x], 1))
-    np.testing.assert_allclose(mapped, np.stack([jax.grad(plain)(x), jax.grad(plain)(2 * x)], 1), rtol=1e-4)
+    close(mapped, np.stack([jax.grad(plain)(x), jax.grad(plain)(2 * x)], 1))
 
 
 def test_on_a_cpu_one_axis_is_summed_after_the_other(x):
@@ -53,4 +54,4 @@ def test_devices_sum_what_is_theirs(x, devices):
     mesh = jax.sharding.Mesh(devices, ("batch",))
     split = PartitionSpec("batch")
     summed = jax.shard_map(lambda x: channel_sum(x)[None], mesh=mesh, in_specs=split, out_specs=split)
-    np.testing.assert_allclose(jax.jit(summed)(x), x.sum((1, 2)), rtol=1e-5)
+    close(jax.jit(summed)(x), x.sum((1, 2)))
