@@ -6,12 +6,15 @@ description looks like, and a wrong one ends the process: `onednn_probe.holds` k
 """
 
 import json
+import math
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from r3d_jax.models.window import turned_round
+
+VECTOR = 16  # channels, of a processor with AVX-512
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1, out=None):
@@ -71,16 +74,33 @@ def transposed(y, kernel, size, *, low, high, groups):
 
 
 def kernel_gradient(x, y, window):
-    """The gradient with respect to the kernel [kt, kh, kw, channel, feature], of a convolution without groups.
+    """The gradient with respect to the kernel [kt, kh, kw, channel / groups, feature] of a convolution.
 
     Clip by clip it is a convolution of the clip with its output's gradient as the kernel. That one has no channels:
-    those of the clip lie along the width, where they are positions like others.
+    those of the clip lie along the width, where they are positions like others. Of groups, it is taken of as many
+    together as fill a processor's vectors, and what lies between two groups is left out.
 
     Args:
       x: clips [clip, t, h, w, channel].
       y: the output's gradient [clip, t2, h2, w2, feature].
       window: of the convolution.
     """
+    if window.groups == 1:
+        return _dense_kernel_gradient(x, y, window)
+    channels, features = x.shape[4] // window.groups, y.shape[4] // window.groups
+    together = math.gcd(window.groups, -(-VECTOR // channels))
+    dense = window._replace(groups=1)
+
+    def of_part(part):
+        taken = (lax.dynamic_slice_in_dim(a, part * n, n, 4) for a, n in ((x, together * channels), (y, together * features)))
+        gradient = _dense_kernel_gradient(*taken, dense).reshape(*dense.kernel, together, channels, together, features)
+        return jnp.diagonal(gradient, axis1=3, axis2=5)  # [kt, kh, kw, channel, feature, group]
+
+    parts = lax.map(of_part, jnp.arange(window.groups // together))
+    return parts.transpose(1, 2, 3, 4, 0, 6, 5).reshape(*window.kernel, channels, y.shape[4])
+
+
+def _dense_kernel_gradient(x, y, window):
     channels, features, dtype = x.shape[4], y.shape[4], x.dtype
     if window.kernel == (1, 1, 1) and not any(window.padding):
         x = x[:, *(slice(None, None, s) for s in window.stride)]
