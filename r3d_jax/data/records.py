@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils.lazy_imports_utils import array_record_module
 from tensorflow_datasets.core.writer import ExampleWriter
 from tensorflow_datasets.proto import tf_example_pb2
 
@@ -50,20 +51,23 @@ def features_of(folds: int, multi_label: bool = False) -> tfds.features.Features
 
 
 class OrderedWriter(ExampleWriter):
-    """TFDS's writer of records, with the fields of each in alphabetical order.
+    """A writer of ArrayRecord for TFDS, with the fields of each record in alphabetical order, and uncompressed.
 
     TFDS leaves that order to chance, which differs from process to process; so the same videos give the same files.
+    Videos are compressed already: TFDS's own writer, which does it again, saves 4 % and doubles the time of reading.
     """
 
-    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> None:
         """Writes a shard.
 
         Args:
           path: of the file.
           examples: (key, serialised record) of each.
         """
-        parsed = ((key, tf_example_pb2.Example.FromString(record)) for key, record in examples)
-        return super().write(path, ((key, record.SerializeToString(deterministic=True)) for key, record in parsed))
+        writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+        for _, record in examples:
+            writer.write(tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True))
+        writer.close()
 
 
 def prepared_of(

@@ -1,9 +1,11 @@
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.core.file_adapters import FileFormat
+from tensorflow_datasets.core.writer import ExampleWriter
 from videos import encode, frames_of
 
 from r3d_jax.data.records import MEMBERSHIP, OrderedWriter, features_of, packet_index_of
+from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.video.probe import VideoInfo, probe
 
 
@@ -40,3 +42,28 @@ def test_the_fields_of_a_record_are_in_order_whatever_chance_has_made_of_it(tmp_
     OrderedWriter(FileFormat.ARRAY_RECORD).write(path, list(enumerate(records)))
     assert records[0] != records[1]
     assert ArrayRecordReader(str(path)).read_all() == [records[0], records[0]]
+
+
+def test_records_are_not_compressed_once_more(tmp_path):
+    """Which would double the time of reading them."""
+    path = tmp_path / "records.array_record"
+    text = b"the same " * 12
+    record = field(b"video", text)
+    OrderedWriter(FileFormat.ARRAY_RECORD).write(path, [(0, bytes([10, len(record)]) + record)] * 2)
+    assert path.read_bytes().count(text) == 2
+    assert "group_size:1," in ArrayRecordReader(str(path)).writer_options_string()  # each is read by itself
+
+
+def test_records_of_an_earlier_version_which_compressed_them_are_read(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "source" / name / f"{number}.avi").write_bytes(encode(frames_of(3)))
+    where = {"source": str(tmp_path / "source"), "data_dir": str(tmp_path / "prepared")}
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderedWriter, "write", ExampleWriter.write)
+        VideoFolder(**where).load()
+    videos = VideoFolder(**where).load()
+    (path,) = (tmp_path / "prepared").rglob("*.array_record*")
+    assert ",zstd" in ArrayRecordReader(str(path)).writer_options_string()
+    assert [record["video"] for record in videos.records] == [encode(frames_of(3))] * 4
