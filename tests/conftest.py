@@ -183,3 +183,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if {"browser", "tiny_run", "demo"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """What outlives a file's tests (modules, traces) is not looked through for garbage again, half a second a time."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_collection_finish():
+    gc.freeze()

@@ -1,10 +1,12 @@
 import errno
+import queue
 import resource
 import shutil
 import threading
 
 import pytest
 
+from r3d_jax import files
 from r3d_jax.data.disk import RENEWED, alone, clear_kept, kept_beside, swap
 from r3d_jax.errors import InputError
 from r3d_jax.files import locked
@@ -50,10 +52,11 @@ def test_what_is_kept_of_videos_is_taken_up_and_removed_once_all_is_done(tmp_pat
     assert not kept_beside(folder).exists()
 
 
-def test_what_a_living_process_prepares_is_left_until_it_is_done(tmp_path, capsys):
+def test_what_a_living_process_prepares_is_left_until_it_is_done(tmp_path, monkeypatch):
     """The lock is that of the open file: another open one of this process waits as another process does."""
     folder = tmp_path / "mine" / "2.0.0"
-    left, entered = folder_with(folder.with_name("incomplete.ABC123_2.0.0")), []
+    left, entered, said = folder_with(folder.with_name("incomplete.ABC123_2.0.0")), [], queue.Queue()
+    monkeypatch.setattr(files, "print", lambda text, **_: said.put(text), raising=False)  # capsys is for one thread
 
     def enter():
         with alone(folder):
@@ -62,8 +65,7 @@ def test_what_a_living_process_prepares_is_left_until_it_is_done(tmp_path, capsy
     with locked(folder.parent / ".lock"):
         other = threading.Thread(target=enter)
         other.start()
-        while "waiting for it" not in capsys.readouterr().out:
-            assert other.is_alive()
+        assert said.get(timeout=60) == f"Another process prepares {folder}; waiting for it"
         assert left.exists() and not entered
     other.join()
     assert entered == [False]

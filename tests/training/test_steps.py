@@ -9,6 +9,7 @@ from seeded import case, clips, model, weights
 from trunks import FAST, ONE, SOON, TINY, draw_variables
 
 from r3d_jax.errors import InputError
+from r3d_jax.models import conv3d
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.norm import BatchNorm
 from r3d_jax.training import steps
@@ -75,6 +76,8 @@ def three_steps(name, devices, monkeypatch, **changes):
 
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
     monkeypatch.setattr("r3d_jax.training.devices.compiler_options", lambda platform: FAST)
+    # What computes a convolution has tests of its own; this is compiled in a fifth of the time.
+    monkeypatch.setattr(conv3d, "_form_for_cpu", lambda *_, **__: (conv3d.native, False))
     options, expected = case(name)
     train, network = options["train"], model(options)
     settings = {name: train[name] for name in ("momentum", "nesterov", "weight_decay")}
