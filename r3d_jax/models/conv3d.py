@@ -159,7 +159,12 @@ def _lower_for_cpu(ctx, a, b, **params):
     if by_call:
         # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
         ctx.module_context.add_host_callback(_never_called)
-    return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
+
+    def of_whole_operands(a, b, **params):
+        # What an operand is computed from is not to be computed again within each of the form's slices and transposes.
+        return form(*lax.optimization_barrier((a, b)), **params)
+
+    return mlir.lower_fun(of_whole_operands, multiple_results=False)(ctx, a, b, **params)
 
 
 def _lower_for_nvidia(ctx, a, b, **params):

@@ -146,6 +146,7 @@ def test_large_convolutions_on_a_cpu_are_onednns():
     assert of_groups.lower(x, weights[:, :, :, :1]).as_text().count("__onednn$convolution") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [("float32", "bfloat16"), ("float32",), ()], ids=["native", "in float32", "portable"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, takes_bfloat16, monkeypatch, held, groups):
