@@ -1,12 +1,14 @@
-"""python -m benchmarks.siblings: X3D-S, ir-CSN-50 and SlowFast-R50 on a CPU, against PyTorchVideo in the same run.
+"""python -m benchmarks.siblings: X3D-S, ir-CSN-50, SlowFast-R50 and two ResNeXt3D-50 on a CPU, against PyTorch's.
 
-Both get clips of the published size and two threads; PyTorch runs channels-last, which is its faster form here, and in
-eager mode as it is published. Runs are interleaved; medians. Needs `pip install torch pytorchvideo`; torchvision, which
-PyTorchVideo imports for what is not used here, may be missing. Prints a Markdown table: times, and the ratio of speeds:
-above one, ours is the faster.
+X3D, CSN and SlowFast are PyTorchVideo's there, with clips of the published size; ResNeXt3D is ClassyVision's. Both get
+two threads; PyTorch runs channels-last, which is its faster form here, and in eager mode as it is published. Runs are
+interleaved; medians. Needs `pip install torch pytorchvideo classy_vision torchvision`; of the last, PyTorchVideo alone
+imports what is not used here, so that it may be missing. Prints a Markdown table: times, and the ratio of speeds: above
+one, ours is the faster.
 """
 
 import argparse
+import importlib
 import os
 import statistics
 import sys
@@ -24,11 +26,25 @@ from r3d_jax.models.classifier import abstract_variables, build
 from r3d_jax.training.state import first_state
 from r3d_jax.training.steps import train_step
 
-# (frames, edge) of a published clip, the clips of a training step, and PyTorchVideo's function with its arguments.
+# (frames, edge) of a clip, the clips of a training step, the preset with its options, and whose it is there.
 NETWORKS = {
-    "x3d_s": ((13, 160), 4, "x3d.create_x3d", {"input_clip_length": 13, "input_crop_size": 160}),
-    "ircsn_50": ((32, 224), 1, "csn.create_csn", {"model_depth": 50, "head_pool_kernel_size": (4, 7, 7)}),
-    "slowfast_r50": ((32, 224), 1, "slowfast.create_slowfast", {"slowfast_fusion_conv_kernel_size": (7, 1, 1)}),
+    "x3d_s": ((13, 160), 4, {}, ("x3d.create_x3d", {"input_clip_length": 13, "input_crop_size": 160})),
+    "ircsn_50": ((32, 224), 1, {}, ("csn.create_csn", {"model_depth": 50, "head_pool_kernel_size": (4, 7, 7)})),
+    "slowfast_r50": (
+        (32, 224),
+        1,
+        {},
+        ("slowfast.create_slowfast", {"slowfast_fusion_conv_kernel_size": (7, 1, 1)}),
+    ),
+    **{
+        f"resnext3d_50_32x{width}d": (
+            (8, 112),
+            2,
+            {"name": "resnext3d_101_32x8d", "blocks": (3, 4, 6, 3), "width_per_group": width},
+            ("resnext3d", {"width_per_group": width}),
+        )
+        for width in (4, 8)
+    },
 }
 
 
@@ -41,8 +57,8 @@ def main():
     print(f"{processor()}, {os.cpu_count()} cores; jax {jax.__version__}; one clip forward, float32", flush=True)
     print("| network | part | ours, s | PyTorch, s | ratio |\n|---|---|---|---|---|", flush=True)
     for name in options.networks:
-        for part in ("forward", "train") if name == "x3d_s" else ("forward",):
-            ours, theirs = Ours(name), Theirs(name)
+        ours, theirs = Ours(name), Theirs(name)
+        for part in ("forward", "train"):
             a, b = interleaved(getattr(ours, part), getattr(theirs, part), options.runs)
             print(f"| {name} | {part} | {a:.3f} | {b:.3f} | {b / a:.2f} |", flush=True)
 
@@ -72,7 +88,8 @@ class Ours:
     """The network, compiled as the library does it."""
 
     def __init__(self, name):
-        model = build(name, 400)
+        *_, options, _ = NETWORKS[name]
+        model = build(**{"name": name, "num_classes": 400} | options)
         rng = np.random.default_rng(0)
         shapes = abstract_variables(model)
         variables = jax.tree.map(lambda x: jnp.float32(np.abs(rng.normal(0.5, 0.1, x.shape))), shapes)
@@ -88,20 +105,14 @@ class Ours:
 
 
 class Theirs:
-    """PyTorchVideo's network in eager mode, channels last."""
+    """PyTorchVideo's or ClassyVision's network in eager mode, channels last."""
 
     def __init__(self, name):
         import torch
 
-        _stand_in_for_torchvision()
-        import pytorchvideo.models.csn
-        import pytorchvideo.models.slowfast
-        import pytorchvideo.models.x3d
-
         torch.set_num_threads(2)
-        *_, where, arguments = NETWORKS[name]
-        module, function = where.split(".")
-        network = getattr(getattr(pytorchvideo.models, module), function)(**arguments, model_num_class=400)
+        where, arguments = NETWORKS[name][-1]
+        network = _classy_resnext3d(**arguments) if where == "resnext3d" else _pytorchvideo(where, arguments)
         network.to(memory_format=torch.channels_last_3d)
         self.torch, self.network, self.name = torch, network, name
         self.optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
@@ -129,6 +140,24 @@ class Theirs:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+
+
+def _pytorchvideo(where, arguments):
+    _stand_in_for_torchvision()
+    module, function = where.split(".")
+    module = importlib.import_module(f"pytorchvideo.models.{module}")
+    return getattr(module, function)(**arguments, model_num_class=400)
+
+
+def _classy_resnext3d(width_per_group):
+    from classy_vision.models import build_model
+
+    head = {"name": "fully_convolutional_linear", "unique_id": "default", "num_classes": 400, "in_plane": 2048}
+    config = {"name": "resnext3d", "input_planes": 3, "clip_crop_size": 112, "frames_per_clip": 8}
+    config |= {"num_blocks": [3, 4, 6, 3], "num_groups": 32, "width_per_group": width_per_group}
+    config |= {"residual_transformation_type": "postactivated_bottleneck_transformation"}
+    head |= {"pool_size": [1, 7, 7], "activation_func": "softmax", "fork_block": "pathway0-stage4-block2"}
+    return build_model(config | {"skip_transformation_type": "postactivated_shortcut", "heads": [head]})
 
 
 def _stand_in_for_torchvision():

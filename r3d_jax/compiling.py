@@ -48,3 +48,14 @@ def compiler_options(platform: str) -> dict[str, Any]:
         # Barriers would be taken away before equal operations are merged: what `remat` computes again would be kept.
         "xla_disable_hlo_passes": "cse_barrier_expander",
     }
+
+
+def options_for_once(key: jax.Array) -> dict[str, Any] | None:
+    """Options of `jax.jit` for a program that runs once: on a CPU, compiling it takes longer than it does.
+
+    Args:
+      key: an argument of the program; within another `jax.jit`, where it is traced, options have no say.
+    """
+    # At XLA's full effort, compiling the random draws of some 60 arrays takes 8 s on a CPU; at this, 2 s.
+    alone = jax.default_backend() == "cpu" and not isinstance(key, jax.core.Tracer)
+    return {"xla_backend_optimization_level": 1} if alone else None

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -79,9 +80,22 @@ def data_dir(shared):
 
 @pytest.fixture(scope="session")
 def demo_videos(data_dir, once):
-    """The demo data set, drawn once."""
+    """The demo data set, drawn once, and again when what draws and prepares it has changed."""
+    sources = [
+        path.read_bytes() for room in ("data", "video") for path in sorted((ROOT / "r3d_jax" / room).glob("*.py"))
+    ]
+    kept = ROOT / ".pytest_cache" / f"demo-{sha256(b''.join(sources)).hexdigest()[:16]}"
     with once("demo"):
-        return Demo(data_dir=str(data_dir)).load()
+        here = data_dir / "demo"
+        if kept.is_dir() and not here.exists():
+            shutil.copytree(kept, here)
+        videos = Demo(data_dir=str(data_dir)).load()
+        if not kept.is_dir():
+            unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
+            shutil.copytree(here, unfinished)
+            with suppress(OSError):  # another run of the tests was quicker
+                unfinished.rename(kept)
+        return videos
 
 
 @pytest.fixture(scope="session")

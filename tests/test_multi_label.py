@@ -58,6 +58,7 @@ def trained(main_here, folder, run, *settings):
     return folder / run, printed
 
 
+@pytest.mark.slow
 def test_training_finds_what_happens_together(made):
     _, run, printed = made
     rows = [row for row in read(run) if row["kind"] == "eval"]
@@ -84,6 +85,7 @@ def test_predictions_are_the_classes_above_a_threshold(made, capsys):
             assert {top["class"]: top["probability"] for top in each["top"]} == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_report_has_average_precisions_and_every_prediction(made, main_here):
     folder, run, _ = made
     status, printed = main_here(f"--workdir={run}", "--mode=evaluate")

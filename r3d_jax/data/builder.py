@@ -18,7 +18,7 @@ from r3d_jax.data.examples import examples, new_notes
 from r3d_jax.data.multi_label import index_of
 from r3d_jax.data.preparation import VideoFile, prepare_all, report_left_out, report_short
 from r3d_jax.data.quiet import usual_warnings_off
-from r3d_jax.data.records import OrderedWriter, features_of, prepared_of
+from r3d_jax.data.records import OrderedWriter, Records, features_of, prepared_of
 from r3d_jax.errors import InputError
 from r3d_jax.files import check_free, shortage
 from r3d_jax.video.reencode import describe
@@ -151,7 +151,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 metadata = self.info.metadata
                 check_class_names(names := tuple(metadata["class_names"]), self.data_dir)
                 index = index_of(metadata["index"], len(names), self.multi_label)
-                return VideoSet(self.as_data_source(split="videos"), index, names)
+                return VideoSet(self._records(), index, names)
         return type(self)(**self._arguments).load(ahead)
 
     def _prepare(self):
@@ -170,13 +170,17 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         fresh = type(self)(**self._arguments)
         fresh._ahead = self._ahead
         with alone(folder, lambda: fresh._needed):
-            records, index = self.as_data_source(split="videos"), self.info.metadata["index"]
+            records, index = self._records(), self.info.metadata["index"]
             fresh._data_dir = str(folder.with_name(RENEWED))
             fresh._members = dict(zip(index["name"], index["fold1"]))
             for row, digest in enumerate(origin.videos if origin else ()):
                 fresh._stored[digest] = partial(prepared_of, records, index, row)
             fresh._fill()
             swap(folder)
+
+    def _records(self):
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        return Records(self.as_data_source(split="videos", deserialize_method=raw), self.multi_label)
 
     def _changes(self):
         """What is not as it was when the data set was prepared; empty: nothing, or nobody can tell."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils.lazy_imports_utils import array_record_module
 from tensorflow_datasets.core.writer import ExampleWriter
 from tensorflow_datasets.proto import tf_example_pb2
 
@@ -50,20 +51,54 @@ def features_of(folds: int, multi_label: bool = False) -> tfds.features.Features
 
 
 class OrderedWriter(ExampleWriter):
-    """TFDS's writer of records, with the fields of each in alphabetical order.
+    """A writer of ArrayRecord for TFDS, with the fields of each record in alphabetical order, and uncompressed.
 
     TFDS leaves that order to chance, which differs from process to process; so the same videos give the same files.
+    Videos are compressed already: TFDS's own writer, which does it again, saves 4 % and doubles the time of reading.
     """
 
-    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> None:
         """Writes a shard.
 
         Args:
           path: of the file.
           examples: (key, serialised record) of each.
         """
-        parsed = ((key, tf_example_pb2.Example.FromString(record)) for key, record in examples)
-        return super().write(path, ((key, record.SerializeToString(deterministic=True)) for key, record in parsed))
+        writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+        for _, record in examples:
+            writer.write(tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True))
+        writer.close()
+
+
+class Records(Sequence):
+    """The records of a prepared data set, each read from disk as it is asked for: what `features_of` says of one.
+
+    TFDS's own way from a record's bytes to its fields copies a video four times; this one twice.
+    """
+
+    def __init__(self, serialised: Sequence[bytes], multi_label: bool = False):
+        """Of records as TFDS has written them, of videos with one label each, or `multi_label`."""
+        self._serialised, self._multi_label = serialised, multi_label
+
+    def __len__(self) -> int:
+        return len(self._serialised)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """Reads the record of a row of the data set's index.
+
+        Raises:
+          OSError: the disk fails.
+          RuntimeError: the record is damaged.
+        """
+        if row not in range(len(self)):
+            raise IndexError(f"there is no record {row} among {len(self)}")
+        fields = tf_example_pb2.Example.FromString(self._serialised[row]).features.feature
+        lists = {name: getattr(fields[name], fields[name].WhichOneof("kind")).value for name in fields}
+        record = {name: values[0] for name, values in lists.items() if name != "label"}
+        label = np.array(lists["label"], np.int32) if self._multi_label else lists["label"][0]
+        packets, seconds = np.frombuffer(record["packets"], np.int64), np.frombuffer(record["seconds"], np.float64)
+        arrays = {"packets": packets.reshape(-1, 4), "seconds": seconds}
+        return record | arrays | {"label": label, "mirror": bool(record["mirror"])}
 
 
 def prepared_of(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from r3d_jax.compiling import options_for_once
 from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
@@ -174,10 +175,7 @@ def init_variables(model: Classifier, key: jax.Array, clip_shape: tuple[int, ...
     Raises:
       InputError: an option of the network that does not exist; a clip that is too small for a head's pool.
     """
-    # At XLA's full effort, compiling the random draws of some 60 arrays takes 8 s on a CPU; at this, 2 s.
-    alone = jax.default_backend() == "cpu" and not isinstance(key, jax.core.Tracer)  # within another jit it has no say
-    options = {"xla_backend_optimization_level": 1} if alone else None
-    init = jax.jit(model.init, compiler_options=options)
+    init = jax.jit(model.init, compiler_options=options_for_once(key))
     return init(key, jnp.zeros((1, *clip_shape), jnp.float32))
 
 

@@ -106,23 +106,34 @@ def _by(library, a, b, *, wanted, window):
 
 def portable(a, b, *, wanted, window):
     """By XLA's operations alone."""
-    channels, features = (b.shape[3] * window.groups, a.shape[4]) if wanted == "x" else (a.shape[4], b.shape[4])
-    alone = 1 < channels == features == window.groups  # each channel by itself
+    alone = _is_depthwise(*_channels(a, b, wanted, window), window)
     return _by(depthwise if alone else taps, a, b, wanted=wanted, window=window)
+
+
+def _channels(a, b, wanted, window):
+    """How many channels and features a convolution has."""
+    return (b.shape[3] * window.groups, a.shape[4]) if wanted == "x" else (a.shape[4], b.shape[4])
+
+
+def _is_depthwise(channels, features, window):
+    return 1 < channels == features == window.groups
 
 
 by_onednn = partial(_by, onednn)
 
 WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
+WORTHWHILE_OF_GROUPS = 4 * 10**7  # which XLA's convolutions take an eighth as fast
 
 
 def _worthwhile(a, b, *, wanted, window):
     """Whether oneDNN is the faster one, where it holds."""
-    channels, features = a.shape[4], b.shape[3 if wanted == "x" else 4]
-    if wanted == "k" and (window.groups > 1 or (window.kernel != (1, 1, 1) and channels * features > 2**15)):
-        return False  # oneDNN's way has no groups here, and with so many channels the taps' is the faster one
-    work = a.shape[0] * math.prod((*window.out, *window.kernel, channels, features))
-    return work >= WORTHWHILE * (window.groups if wanted == "y" else 1)
+    channels, features = _channels(a, b, wanted, window)
+    alone, together = _is_depthwise(channels, features, window), channels * features // window.groups
+    many = window.kernel != (1, 1, 1) and together // window.groups > 2**15
+    if wanted == "k" and (alone or many):
+        return False  # sums of products, or with so many channels the taps, are faster
+    work = a.shape[0] * math.prod((*window.out, *window.kernel, together))
+    return work >= (WORTHWHILE if alone or window.groups == 1 else WORTHWHILE_OF_GROUPS)
 
 
 def _in_float32(form, a, b, **params):
@@ -148,7 +159,12 @@ def _lower_for_cpu(ctx, a, b, **params):
     if by_call:
         # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
         ctx.module_context.add_host_callback(_never_called)
-    return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **params)
+
+    def of_whole_operands(a, b, **params):
+        # What an operand is computed from is not to be computed again within each of the form's slices and transposes.
+        return form(*lax.optimization_barrier((a, b)), **params)
+
+    return mlir.lower_fun(of_whole_operands, multiple_results=False)(ctx, a, b, **params)
 
 
 def _lower_for_nvidia(ctx, a, b, **params):

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from r3d_jax.models.channel_sum import channel_sum, spread
 from r3d_jax.models.own_help import OwnHelp
 from r3d_jax.models.parameter import parameter
 
@@ -56,7 +57,7 @@ class BatchNorm(nn.Module, metaclass=OwnHelp):
         factor = scale * lax.rsqrt(var + self.epsilon)
         if not self.train:
             return (x * factor + (bias - mean * factor)).astype(x.dtype)
-        return (x * _spread(factor, x.shape) + _spread(bias - mean * factor, x.shape)).astype(x.dtype)
+        return (x * spread(factor, x.shape) + spread(bias - mean * factor, x.shape)).astype(x.dtype)
 
     def _batch_statistics(self, x):
         """Mean and biased variance of each channel, and the number of values that they are of."""
@@ -79,34 +80,10 @@ def _moments_jvp(axis_name, primals, tangents):
     # Derived step by step, the variance would sum x - mean once more, which is zero.
     (x,), (dx,) = primals, tangents
     mean, var = _moments(x, axis_name)
-    centred = x - _spread(mean, x.shape)
+    centred = x - spread(mean, x.shape)
     return (mean, var), (_mean(dx, axis_name), 2 * _mean(centred * dx, axis_name))
 
 
 def _mean(x, axis_name):
-    mean = _sum(x) / (x.size // x.shape[-1])
-    return mean if axis_name is None else lax.pmean(mean, axis_name)
-
-
-def _sum(x):
-    """Sum over all axes but the last; on a CPU, one axis at a time.
-
-    There, XLA turns a sum over many values into windows that take five times as long. The barriers keep it from making
-    one sum of these again. It is the more exact order too.
-    """
-    if jax.default_backend() != "cpu":
-        return x.sum(range(x.ndim - 1))
-    while x.ndim > 1:
-        x = lax.optimization_barrier(x.sum(-2))
-    return x
-
-
-def _spread(x, shape):
-    """Broadcast `x` [channel] to `shape`, in the steps whose transpose is `_sum`."""
-    if jax.default_backend() != "cpu":
-        return jnp.broadcast_to(x, shape)
-    for i in range(len(shape) - 1):
-        if i:
-            x = lax.optimization_barrier(x)
-        x = jnp.broadcast_to(x[..., None, :], (*shape[: i + 1], shape[-1]))
-    return x
+    mean = channel_sum(x) / (x.size // x.shape[-1])
+    return mean if axis_name is None or lax.axis_size(axis_name) == 1 else lax.pmean(mean, axis_name)

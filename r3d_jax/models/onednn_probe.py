@@ -24,8 +24,8 @@ from r3d_jax.files import write_text
 from r3d_jax.models import processor
 
 SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
-# A convolution's values, and the gradients of its clips and of its kernel; those that groups have by oneDNN.
-KINDS = ("y", "x", "k", "grouped y", "grouped x")
+# A convolution's values, and the gradients of its clips and of its kernel; likewise of groups.
+KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k")
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
 SECONDS = 60  # for all forms, which take four or five
 SOURCES = ("onednn.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")

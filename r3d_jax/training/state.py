@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from r3d_jax.compiling import options_for_once
 from r3d_jax.models.classifier import Classifier, abstract_variables, init_variables
 from r3d_jax.video.clips import ClipSpec
 
@@ -56,7 +57,13 @@ def init_state(
       InputError: clips that the network's pool cannot take.
     """
     clip_shape = (*clip.shape[:3], model.trunk.input_planes)
-    return first_state(init_variables(model, jax.random.key(seed), clip_shape), tx, ema=ema)
+    key = jax.random.key(seed)
+
+    def first(key):
+        return first_state(init_variables(model, key, clip_shape), tx, ema=ema)
+
+    # One program, since an optimiser's beginning is one for each shape of its arrays.
+    return jax.jit(first, compiler_options=options_for_once(key))(key)
 
 
 def first_state(variables: dict, tx: optax.GradientTransformation, *, ema: bool = False) -> TrainState:

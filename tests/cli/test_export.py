@@ -1,3 +1,7 @@
+import pytest
+
+
+@pytest.mark.slow
 def test_an_exported_network_predicts_as_before(run, source, folder, tmp_path):
     status, printed = run("export", source, tmp_path / "tiny.npz")
     assert status == 0 and "loads in" in printed

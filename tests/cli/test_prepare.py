@@ -69,6 +69,7 @@ def test_beam_is_used_where_it_is_and_there_are_cores_for_it(run, config, monkey
         assert run("prepare", f"--config={config}")[0] == f"error: asked for {wanted}"
 
 
+@pytest.mark.slow
 def test_beam_ends_with_the_same_files_and_says_the_same(run, config, tmp_path):
     printed = []
     for name, runner in (("plain", "threads"), ("beam", "DirectRunner")):

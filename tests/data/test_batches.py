@@ -320,6 +320,7 @@ def test_the_middle_makes_all_sizes_alike(videos):
     assert len(eval_batches(videos, np.arange(10), replace(VIEWS, test_crop=20), batch_size=5)) == 2
 
 
+@pytest.mark.slow
 def test_real_videos_make_batches(ucf101_mini, data_dir):
     from r3d_jax.data.ucf101 import UCF101
 

@@ -171,6 +171,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_goes_on_and_ends_with_the_same_files(tmp_path, monkeypatch, capsys):
     where = source_of(tmp_path, a=b"no video")
     (tmp_path / "mine/run/a1.avi").unlink()

@@ -50,6 +50,7 @@ def test_whole_groups_are_held_out(tmp_path):
     assert np.bincount([file.label for file in files if file.group in groups["test"]]).tolist() == [16] * 8
 
 
+@pytest.mark.slow
 def test_what_is_prepared_are_these_groups(tmp_path):
     videos = Demo(data_dir=tmp_path, groups=5, videos_per_group=1).load()
     assert set(videos.index["group"][split_rows(videos, 1, "test")]) == {5}

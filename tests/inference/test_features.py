@@ -17,6 +17,7 @@ def blocks_of(network, path, block):
     return np.asarray(features_fn(network.variables, clips, model=network.model, blocks=(block,))[block])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["", "stem-path0"])
 def test_features_are_the_blocks_output_averaged_over_time_and_space_and_views(network, folder, block):
     found = list(video_features(network, [folder / name for name in NAMES], block=block, batch_size=2))

@@ -16,6 +16,7 @@ VARIABLES_OF = partial(MODEL.init, train=True)
 CLIPS = jnp.zeros((2, 4, 16, 16, 3))
 
 
+@pytest.mark.slow
 def test_convolutions_start_kaiming_normal_over_the_fan_out():
     model = build("r3d_18", 5, **TINY | {"planes": 32})
     params = init_variables(model, jax.random.key(0), (2, 16, 16, 3))["params"]

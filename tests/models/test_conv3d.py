@@ -22,6 +22,7 @@ def everything_worthwhile(monkeypatch):
     if not onednn_probe.holds("float32", "y"):
         pytest.skip("oneDNN's convolution does not hold here")
     monkeypatch.setattr(module, "WORTHWHILE", 0)
+    monkeypatch.setattr(module, "WORTHWHILE_OF_GROUPS", 0)
 
 
 @pytest.fixture(params=["portable", "onednn", "native"])
@@ -126,8 +127,8 @@ def test_gradients_of_a_shared_kernel_add_up_over_devices(rng, everything_worthw
     close(shared(x, weights), gradient(x, weights))
 
 
-def layer(x, weights):
-    return conv3d(x, weights, padding=(1, 1, 1))
+def layer(x, weights, groups=1):
+    return conv3d(x, weights, padding=(1, 1, 1), groups=groups)
 
 
 def test_large_convolutions_on_a_cpu_are_onednns():
@@ -137,8 +138,15 @@ def test_large_convolutions_on_a_cpu_are_onednns():
     gradients = jax.jit(lambda x, w: jax.vjp(layer, x, w)[1](x))
     assert gradients.lower(x, weights).as_text().count("__onednn$convolution") == 2
     assert "__onednn" not in gradients.lower(x[:, :1, :8, :8], weights).as_text()
+    # Of groups, where XLA's convolutions are slow, smaller ones, and of channels each by itself no kernel gradient.
+    of_groups = jax.jit(lambda x, w: jax.vjp(partial(layer, groups=x.shape[4] // w.shape[3]), x, w)[1](x))
+    x = x[:, :2]
+    assert of_groups.lower(x, weights[:, :, :, :4]).as_text().count("__onednn$convolution") == 2
+    x = np.zeros((4, 16, 56, 56, 64), np.float32)
+    assert of_groups.lower(x, weights[:, :, :, :1]).as_text().count("__onednn$convolution") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [("float32", "bfloat16"), ("float32",), ()], ids=["native", "in float32", "portable"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, takes_bfloat16, monkeypatch, held, groups):

@@ -34,6 +34,7 @@ def test_the_documentations_parameters_are_the_published_ones(name, millions):
     assert f"{int(count.replace(',', '')) / 1e6:.2f}" == millions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, clip, billions",  # in the literature, linear layer included; 16x112x112 stands in the documentation's table
     [

@@ -63,6 +63,23 @@ def test_kernel_positions_that_meet_zeros_alone_are_left_out(here, rng, size, ke
     assert f"tensor<{'x'.join(map(str, left))}x4x6xf32>" in convolution.lower(x, kernel).as_text()
 
 
+@pytest.mark.parametrize(
+    "groups, channels, features, stride, padding",
+    [(4, 8, 4, (1, 1, 1), (1, 1, 1)), (6, 4, 4, (2, 2, 2), (0, 2, 1)), (3, 16, 2, (1, 3, 2), (2, 1, 1))],
+    ids=["two at a time", "two of six, strided", "each by itself"],
+)
+def test_a_kernel_gradient_of_groups_is_each_groups_own(here, rng, groups, channels, features, stride, padding):
+    window = Window((4, 7, 9), (3, 2, 3), stride, padding, groups)
+    x = rng.standard_normal((2, *window.size, groups * channels), np.float32)
+    y = rng.standard_normal((2, *window.out, groups * features), np.float32)
+    met = np.pad(x, [(0, 0), *zip(padding, padding), (0, 0)])
+    met = np.lib.stride_tricks.sliding_window_view(met, window.kernel, (1, 2, 3))
+    met = met[:, :: stride[0], :: stride[1], :: stride[2]]
+    parts = zip(np.split(met, groups, 4), np.split(y, groups, 4))
+    expected = np.concatenate([np.einsum("nthwcxyz,nthwf->xyzcf", *part, optimize=True) for part in parts], -1)
+    close(jax.jit(lambda x, y: onednn.kernel_gradient(x, y, window))(x, y), expected)
+
+
 @pytest.fixture
 def short(takes_bfloat16):
     if not takes_bfloat16:

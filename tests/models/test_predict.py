@@ -65,6 +65,7 @@ def test_predict_fn_can_be_mapped_over_devices_and_networks(devices):
     close(jax.jit(jax.vmap(predict, (0, None)))(ensemble, VIDEOS), jnp.stack([logits(), logits()]))
 
 
+@pytest.mark.slow
 def test_predict_fn_can_be_differentiated(rng):
     """Along a random direction, the gradient is the slope, in float64 by finite differences."""
     params = jax.tree.map(np.float64, weights()["params"])

@@ -29,6 +29,7 @@ def variables():
     return init_variables(MODEL, jax.random.key(0), CLIP.shape)
 
 
+@pytest.mark.slow
 def test_videos_that_cannot_be_read_are_missing_and_told(videos, variables, capsys):
     gone = videos._replace(records=[r | {"video": b"gone"} if i == 2 else r for i, r in enumerate(videos.records)])
     summaries = []
@@ -98,6 +99,7 @@ def several():
     return videos._replace(index=videos.index | {"label": multi_hot(LABELS, 3)})
 
 
+@pytest.mark.slow
 def test_mean_average_precision_takes_every_video_once_on_any_number_of_devices(several, variables, devices):
     batches = eval_batches(several, np.arange(5), CLIP)
     found = {int(batch["row"][0]): batch for batch in batches}

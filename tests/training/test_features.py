@@ -42,6 +42,7 @@ def rows_of(batches, count):
     return [batches[k] for k in range(count)]
 
 
+@pytest.mark.slow
 def test_features_of_test_videos_are_those_that_the_head_would_read(videos, collect):
     network = make_network()
     test = eval_batches(videos, np.arange(7), CLIP, batch_size=2)

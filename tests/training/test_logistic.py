@@ -38,6 +38,7 @@ def least(x, labels, weights, penalty):
     return minimize(objective, np.zeros(3 * len(scale) + 3), options={"maxiter": 1000, "gtol": 1e-7}).fun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_penalised_loss_is_the_least_that_there_is(rng, weighted):
     x, labels = drawn(rng)

@@ -67,6 +67,7 @@ def test_a_share_of_nothing_is_unknown():
     assert np.isnan(proportion_of(0, 0)).all()
 
 
+@pytest.mark.slow
 def test_each_class_with_videos_counts_the_same_in_the_mean_class_accuracy(rng):
     """Three of four videos of the first class are right, one of two of the third; of the others none counts."""
     labels, best = np.array([0, 0, 0, 0, 2, 2, 1]), np.array([0, 0, 0, 3, 2, 0, 1])

@@ -39,6 +39,7 @@ def overlapping(rng, count):
     return x.astype(np.float32), labels
 
 
+@pytest.mark.slow
 def test_the_penalty_is_the_one_that_held_out_groups_call_for(rng):
     """Clips of a group are copies: were they torn apart, the smallest penalty would seem the best."""
     x, labels = overlapping(rng, 40)

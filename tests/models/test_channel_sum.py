@@ -1,0 +1,57 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from closeness import close
+from jax.sharding import PartitionSpec
+
+from r3d_jax.models.channel_sum import channel_sum, spread
+
+SHAPE = (2, 3, 4, 5)
+
+
+@pytest.fixture
+def x(rng):
+    return rng.standard_normal(SHAPE).astype(np.float32)
+
+
+def test_every_axis_but_the_channels_is_summed(x):
+    close(jax.jit(channel_sum)(x), x.sum((0, 1, 2)))
+    np.testing.assert_allclose(channel_sum(x[0, 0, 0]), x[0, 0, 0])
+
+
+def test_each_is_the_others_transpose(x, rng):
+    y = rng.standard_normal(SHAPE[-1]).astype(np.float32)
+    (back,) = jax.linear_transpose(channel_sum, x)(y)
+    np.testing.assert_array_equal(back, np.broadcast_to(y, SHAPE))
+    np.testing.assert_array_equal(spread(y, SHAPE), back)
+    (total,) = jax.linear_transpose(partial(spread, shape=SHAPE), y)(x)
+    close(total, x.sum((0, 1, 2)))
+
+
+def test_they_can_be_mapped_and_differentiated_twice(x):
+    def loss(x):
+        return (spread(channel_sum(x) ** 2, x.shape) * x).sum()
+
+    def plain(x):
+        return (jnp.broadcast_to(x.sum((0, 1)) ** 2, x.shape) * x).sum()
+
+    x = x[0, :2, :2]
+    for derivative in (jax.grad, jax.hessian):
+        close(derivative(loss)(x), derivative(plain)(x))
+    mapped = jax.vmap(jax.grad(loss), in_axes=1, out_axes=1)(np.stack([x, 2 * x], 1))
+    close(mapped, np.stack([jax.grad(plain)(x), jax.grad(plain)(2 * x)], 1))
+
+
+def test_on_a_cpu_one_axis_is_summed_after_the_other(x):
+    lowered = jax.jit(channel_sum).lower(x).as_text()
+    assert lowered.count("stablehlo.reduce(") == 3 and "optimization_barrier" in lowered
+
+
+def test_devices_sum_what_is_theirs(x, devices):
+    mesh = jax.sharding.Mesh(devices, ("batch",))
+    split = PartitionSpec("batch")
+    summed = jax.shard_map(lambda x: channel_sum(x)[None], mesh=mesh, in_specs=split, out_specs=split)
+    close(jax.jit(summed)(x), x.sum((1, 2)))
