@@ -32,7 +32,7 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
       out: type of what comes out; None: that of `x`.
     """
     if set(dilation) == {1}:
-        kernel, low, high = _met(kernel, x.shape[1:4], size, stride, low, high)
+        kernel, low, high = _trimmed(kernel, x.shape[1:4], size, stride, low, high)
     data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
     inputs, outputs = (4, 3) if swap else (3, 4)
     filters = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": ["0", "1", "2"]}
@@ -60,7 +60,7 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
     return call(x, kernel)
 
 
-def _met(kernel, size, out, stride, low, high):
+def _trimmed(kernel, size, out, stride, low, high):
     """The kernel without its outer positions that meet zeros alone, and the zeros that are left.
 
     Where eight frames have become one, two thirds of a kernel is of that kind, and oneDNN puts all of it in another
