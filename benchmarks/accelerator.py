@@ -8,7 +8,6 @@ for all channels that is zero between groups.
 """
 
 import argparse
-import importlib.util
 import time
 from functools import partial
 
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import network
+from benchmarks.timing import describe_machine
 from r3d_jax.models import conv3d
 from r3d_jax.models.window import Window
 
@@ -100,12 +100,12 @@ def main():
     flags.add_argument("--parts", nargs="*", default=["networks", "layers"], choices=["networks", "layers"])
     flags = flags.parse_args()
     flags.clips = max(1, flags.clips // flags.share)
-    print(network.describe_machine(importlib.util.find_spec("torch")), flush=True)
+    print(describe_machine(network.LIBRARIES), flush=True)
     for name, frames, batch in NETWORKS if "networks" in flags.parts else ():
         print()
         batch = max(1, batch // flags.share)
         arguments = [f"--network={name}", f"--frames={frames}", f"--batch={batch}", f"--runs={flags.runs}"]
-        network.measure(network.parse([*arguments, f"--dtype={flags.dtype}", "--parts", "train", "forward"]))
+        network.measure(network.parse([*arguments, f"--dtypes={flags.dtype}", "--parts", "train", "forward"]))
     if "layers" in flags.parts:
         layers(flags)
 

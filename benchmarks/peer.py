@@ -1,8 +1,14 @@
 """The same networks in PyTorch, for `benchmarks.network`: R3D with basic blocks or bottlenecks, torchvision's names."""
 
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from torch import nn
+
+from benchmarks.peak import peak_memory
 
 
 def conv(channels, features, kernel, stride):
@@ -66,11 +72,22 @@ class R3D(nn.Module):
         return self.fc(x.mean((2, 3, 4)))
 
 
+class Predictor(nn.Module):
+    """Logits of uint8 clips [clip, time, height, width, channel]; `pool` as in `R3D`."""
+
+    def __init__(self, network, mean, std, pool):
+        super().__init__()
+        self.network, self.mean, self.std, self.pool = network, mean, std, pool
+
+    def forward(self, clips):
+        return self.network((clips.permute(0, 4, 1, 2, 3).float() / 255 - self.mean) / self.std, self.pool)
+
+
 class Peer:
     """The network with its optimizer, on uint8 clips [clip, time, height, width, channel], channels last."""
 
     def __init__(self, model, device, dtype, compiled, tensors=None):
-        self.model, self.device, self.dtype = model, torch.device(device), getattr(torch, dtype)
+        self.device, self.dtype, self.compiled = torch.device(device), getattr(torch, dtype), compiled
         self.network = R3D(model.trunk, model.heads[0].num_classes)
         if tensors:
             state = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
@@ -81,32 +98,66 @@ class Peer:
         self.mean, self.std = (
             torch.tensor(values, device=self.device).reshape(1, 3, 1, 1, 1) for values in (model.mean, model.std)
         )
-        self.run = torch.compile(self.network) if compiled else self.network
+        self._runs = {}
 
     def place(self, clips):
         return torch.from_numpy(clips).to(self.device)
 
+    def predictor(self, pool=None):
+        """The network with its normalisation, as in testing."""
+        self.network.eval()
+        return Predictor(self.network, self.mean, self.std, pool).eval()
+
     def _autocast(self):
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def _normalised(self, clips):
-        return (clips.permute(0, 4, 1, 2, 3).float() / 255 - self.mean) / self.std
+    def _frozen(self):
+        if not self.compiled:
+            return nullcontext()
+        from torch._inductor import config  # not beside what is measured without it
+
+        return config.patch(freezing=True)
+
+    def _run_of(self, pool, train):
+        if (pool, train) not in self._runs:
+            run = Predictor(self.network, self.mean, self.std, pool)
+            self._runs[pool, train] = torch.compile(run) if self.compiled else run
+        return self._runs[pool, train]
 
     def train(self, clips, labels):
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            logits = self.run(self._normalised(clips))
+            logits = self._run_of(None, True)(clips)
         loss = nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         self.optimizer.step()
         return loss
 
     def forward(self, clips, pool=None):
+        """Logits; compiled, the weights are frozen into the program at the first call, which takes a minute."""
         self.network.eval()
-        with torch.inference_mode(), self._autocast():
-            return self.run(self._normalised(clips), pool).float()
+        with self._frozen(), torch.no_grad(), self._autocast():
+            return self._run_of(pool, False)(clips).float()
 
     def wait(self):
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+def train_alone(facts, *, threads):
+    """Three steps on random clips, in a process that has nothing else; prints its peak memory in MiB.
+
+    Args:
+      facts: JSON of the options of an `r3d_jax` trunk, of the number of classes, mean, std and the clips' shape.
+    """
+    facts = json.loads(facts)
+    torch.set_num_threads(threads)
+    head = SimpleNamespace(num_classes=facts["classes"])
+    model = SimpleNamespace(trunk=SimpleNamespace(**facts["trunk"]), heads=[head], mean=facts["mean"], std=facts["std"])
+    peer = Peer(model, "cpu", "float32", compiled=False)
+    clips = np.random.default_rng(0).integers(0, 256, facts["shape"], np.uint8)
+    data, labels = peer.place(clips), peer.place(np.arange(len(clips)) % facts["classes"])
+    for _ in range(3):
+        peer.train(data, labels)
+    print(peak_memory())

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.network import describe_machine
+from benchmarks.timing import describe_machine
 
 ROUNDS = 3
 FIRST_STEP = "from benchmarks import startup; startup.first_step({!r})"
@@ -27,15 +27,16 @@ def first_step(library):
     """One training step of `library` in this process; the arguments are those of `benchmarks.network`."""
     import numpy as np
 
-    from benchmarks.network import CLASSES, Ours, new_peer, parse, random_clips
+    from benchmarks.network import CLASSES, Ours, parse, random_clips
+    from benchmarks.opponents import new_peer
     from r3d_jax.models.classifier import build
 
     flags = parse([])
     model, (clips, labels) = build("r3d_18", CLASSES), random_clips(flags)
     if library == "ours":
-        Ours(model, "float32", clips, labels).train()
+        Ours(model, clips, labels).train()
     else:
-        peer = new_peer(flags, model)
+        peer = new_peer(model)
         peer.train(peer.place(clips), peer.place(labels.astype(np.int64)))
 
 
@@ -89,7 +90,7 @@ def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("folder", nargs="?", help="a tree of UCF-101")
     folder = flags.parse_args().folder
-    print(describe_machine(importlib.util.find_spec("torch")))
+    print(describe_machine(["torch"]))
     with tempfile.TemporaryDirectory() as temporary:
         print("\n| | r3d_jax | PyTorch | ratio |\n|---|---|---|---|", flush=True)
         processes(f"{temporary}/processes")

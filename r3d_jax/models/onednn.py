@@ -31,6 +31,8 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
       groups: that channels and features are split into; without `swap` alone.
       out: type of what comes out; None: that of `x`.
     """
+    if set(dilation) == {1}:
+        kernel, low, high = _trimmed(kernel, x.shape[1:4], size, stride, low, high)
     data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
     inputs, outputs = (4, 3) if swap else (3, 4)
     filters = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": ["0", "1", "2"]}
@@ -56,6 +58,21 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
         legacy_backend_config=json.dumps({"onednn_conv_config": config}),
     )
     return call(x, kernel)
+
+
+def _trimmed(kernel, size, out, stride, low, high):
+    """The kernel without its outer positions that meet zeros alone, and the zeros that are left.
+
+    Where eight frames have become one, two thirds of a kernel is of that kind, and oneDNN puts all of it in another
+    order at every call.
+    """
+    kept, lows, highs = [], [], []
+    for n, m, k, s, lo, hi in zip(size, out, kernel.shape, stride, low, high):
+        met = [at for at in range(k) if any(0 <= o * s + at - lo < n for o in range(m))] or [0, k - 1]
+        kept.append(slice(met[0], met[-1] + 1))
+        lows.append(lo - met[0])
+        highs.append(hi - (k - 1 - met[-1]))
+    return kernel[tuple(kept)], lows, highs
 
 
 def transposed(y, kernel, size, *, low, high, groups):

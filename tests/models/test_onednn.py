@@ -42,6 +42,27 @@ def test_a_convolution_back_to_the_channels_takes_the_kernel_as_it_is(here, rng)
     close(jax.jit(lambda y, k: onednn.transposed(y, k, (4, 5, 6), **options))(y, kernel), expected)
 
 
+OUTER = [  # size, kernel, stride, low, high, the kernel that is left
+    ((1, 4, 5), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 3, 3)),
+    ((2, 4, 5), (3, 3, 3), (2, 1, 1), (1, 1, 1), (1, 1, 1), (2, 3, 3)),
+    ((2, 4, 1), (3, 3, 3), (1, 2, 1), (1, 1, 0), (0, 1, 2), (2, 3, 1)),
+    ((2, 1, 2), (2, 7, 5), (1, 2, 4), (0, 3, 3), (0, 3, 4), (2, 1, 5)),
+]
+
+
+@pytest.mark.parametrize("size, kernel, stride, low, high, left", OUTER)
+def test_kernel_positions_that_meet_zeros_alone_are_left_out(here, rng, size, kernel, stride, low, high, left):
+    x, kernel = rng.standard_normal((2, *size, 4), np.float32), rng.standard_normal((*kernel, 4, 6), np.float32)
+    expected = correlation(x, kernel, stride=stride, low=low, high=high)
+
+    @jax.jit
+    def convolution(x, k):
+        return onednn.convolution(x, k, expected.shape[1:4], stride=stride, low=low, high=high)
+
+    close(convolution(x, kernel), expected)
+    assert f"tensor<{'x'.join(map(str, left))}x4x6xf32>" in convolution.lower(x, kernel).as_text()
+
+
 @pytest.mark.parametrize(
     "groups, channels, features, stride, padding",
     [(4, 8, 4, (1, 1, 1), (1, 1, 1)), (6, 4, 4, (2, 2, 2), (0, 2, 1)), (3, 16, 2, (1, 3, 2), (2, 1, 1))],

@@ -1,3 +1,6 @@
+import os
+import platform
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -35,6 +38,21 @@ def test_a_device_that_asks_to_stop_is_heard_by_all(devices, batch):
     split["stop"] = jax.device_put(asked, split["stop"].sharding)
     assert int(compiled(state, split)[1]) == 1
     assert int(compiled(state, split_over(batch, devices, stop=True))[1]) == 2
+
+
+def resident():
+    """MiB of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_is_free_goes_back_to_the_system_once_a_step_is_compiled(devices, batch):
+    state, split = replicate(jnp.ones(3), devices), split_over(batch, devices)
+    pieces = [bytearray(2000) for _ in range(60_000)]  # 117 MiB
+    pieces = pieces[::50]  # what stays lies on top of what is free, which keeps that from going back by itself
+    before = resident()
+    pmap(step, state, split, devices=devices, factor=3)
+    assert resident() < before - 60
 
 
 def test_a_donated_state_is_used_up(devices, batch):

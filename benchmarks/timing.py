@@ -1,0 +1,66 @@
+"""What the scripts of this folder time with, and what they say of the machine."""
+
+import importlib.util
+import os
+import statistics
+import time
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
+
+from r3d_jax.models import processor
+
+
+def interleaved(runs, rounds):
+    """{name: median seconds} of functions that are run in turn, after one round that does not count."""
+    times = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def matrix_peak(dtype, rounds=5):
+    """GFLOP/s of the fastest large matrix product that either library gives here."""
+    size = 4096
+    a = jnp.ones((size, size), dtype)
+    product = jax.jit(jnp.matmul)
+    runs = {"jax": lambda: jax.block_until_ready(product(a, a))}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        b = torch.ones((size, size), dtype=getattr(torch, dtype), device=device)
+
+        def multiply():
+            torch.mm(b, b)
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        runs["torch"] = multiply
+    return 2 * size**3 / min(interleaved(runs, rounds).values()) / 1e9
+
+
+def describe_machine(libraries):
+    """The date, the libraries' versions, and the device; of a CPU, its name and what it has for products.
+
+    Args:
+      libraries: besides JAX's own; those that are not installed are left out.
+    """
+    found = ["jax", "jaxlib", "flax", *(name for name in libraries if importlib.util.find_spec(name))]
+    versions = ", ".join(f"{name} {version(name)}" for name in found)
+    return f"{time.strftime('%Y-%m-%d')}; {versions}; {_device()}, {os.cpu_count()} cores"
+
+
+def _device():
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    model, _, rest = processor.name().partition("; ")
+    flags = rest.split()
+    able = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    return f"{model} ({', '.join(able) or 'no AVX'}{'' if processor.multiplies_bfloat16() else ', no bfloat16'})"
