@@ -1,7 +1,8 @@
 """What is stored of a prepared video: the fields of its record, and how its packet index is read back from them."""
 
+import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -83,7 +84,7 @@ class Records(Sequence):
     def __len__(self) -> int:
         return len(self._serialised)
 
-    def __getitem__(self, row: int) -> dict[str, Any]:
+    def __getitem__(self, row: SupportsIndex) -> dict[str, Any]:
         """Reads the record of a row of the data set's index.
 
         Raises:
@@ -92,7 +93,7 @@ class Records(Sequence):
         """
         if row not in range(len(self)):
             raise IndexError(f"there is no record {row} among {len(self)}")
-        fields = tf_example_pb2.Example.FromString(self._serialised[row]).features.feature
+        fields = tf_example_pb2.Example.FromString(self._serialised[operator.index(row)]).features.feature
         lists = {name: getattr(fields[name], fields[name].WhichOneof("kind")).value for name in fields}
         record = {name: values[0] for name, values in lists.items() if name != "label"}
         label = np.array(lists["label"], np.int32) if self._multi_label else lists["label"][0]
