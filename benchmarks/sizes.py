@@ -5,7 +5,6 @@ the whole process, in turn, medians.
 """
 
 import argparse
-import importlib.util
 import os
 import statistics
 import subprocess
@@ -18,7 +17,7 @@ import av
 import jax
 import numpy as np
 
-from benchmarks.network import describe_machine
+from benchmarks.timing import describe_machine
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 20, 24, 240, 320
 CHILD = "from benchmarks import sizes; sizes.predict_all({!r}, {})"
@@ -67,7 +66,7 @@ def main():
     flags.add_argument("--views", type=int, nargs="+", default=[10])
     flags.add_argument("--rounds", type=int, default=3)
     flags = flags.parse_args()
-    print(describe_machine(importlib.util.find_spec("torch")))
+    print(describe_machine([]))
     print("\n| 20 videos | one size | 20 sizes | ratio |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
