@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from benchmarks.network import CLASSES, Ours, parse, random_clips
+from benchmarks.network import CLASSES, Ours, of_clips, random_clips
 from benchmarks.timing import describe_machine, interleaved
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models import conv3d
@@ -12,7 +12,7 @@ from r3d_jax.models.predict import normalise
 
 
 def main():
-    flags = parse(description=__doc__)
+    flags = of_clips(__doc__).parse_args()
     print(describe_machine([]), flush=True)
     clips, labels = random_clips(flags)
     ours = Ours(build(flags.network, CLASSES), clips, labels)

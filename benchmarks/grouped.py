@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.siblings import interleaved, processor
+from benchmarks.timing import describe_machine, interleaved
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models.conv3d import conv3d
 
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of each, after one that warms up")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    print(f"{processor()}, {os.cpu_count()} cores; jax {jax.__version__}, float32", flush=True)
+    print(f"{describe_machine(['torch'])}; float32", flush=True)
     print(
         "| convolution | values, ms | input's gradient | kernel's gradient | ratios |\n|---|---|---|---|---|",
         flush=True,
@@ -51,7 +51,8 @@ def main():
         x = rng.standard_normal((clips, *size, channels), np.float32)
         k = rng.standard_normal((*kernel, channels // groups, channels), np.float32)
         y = rng.standard_normal(jax.eval_shape(convolve, x, k).shape, np.float32)
-        times = [interleaved(*pair, options.runs) for pair in zip(ours(convolve, x, k, y), theirs(window, x, k, y))]
+        pairs = zip(ours(convolve, x, k, y), theirs(window, x, k, y))
+        times = [tuple(interleaved(dict(enumerate(pair)), options.runs).values()) for pair in pairs]
         what = f"{clips} x {size}, {channels} channels in {groups} groups, kernel {kernel}, stride {stride}"
         cells = " | ".join(f"{a * 1000:.1f}, {b * 1000:.1f}" for a, b in times)
         print(f"| {what} | {cells} | {', '.join(f'{b / a:.2f}' for a, b in times)} |", flush=True)

@@ -13,7 +13,7 @@ import sys
 import jax
 import optax
 
-from benchmarks.network import CLASSES, Ours, random_clips
+from benchmarks.network import CLASSES, Ours, of_clips, random_clips
 from benchmarks.peak import peak_memory
 from benchmarks.timing import describe_machine
 from r3d_jax.models.classifier import build, options
@@ -65,11 +65,7 @@ def working_memory(flags):
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--network", default="r3d_18")
-    flags.add_argument("--batch", type=int, default=8)
-    flags.add_argument("--frames", type=int, default=8)
-    flags.add_argument("--size", type=int, default=112)
+    flags = of_clips(__doc__)
     flags.add_argument("--levers", action="store_true", help="also what the settings that lower memory do")
     flags.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     flags = flags.parse_args()

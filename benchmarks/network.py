@@ -110,23 +110,18 @@ def measure(flags):
         for dtype in flags.dtypes:
             found = training_runs(flags, ours, dtype) if part == "train" else forward_runs(part, flags, ours, dtype)
             runs |= {(dtype, name): run for name, run in found.items()}
-            told += (
-                []
-                if part == "train"
-                else [agreement(f"{part}, {dtype}", found, runs[flags.dtypes[0], "r3d_jax"], model)]
-            )
+            if part != "train" and opponents.named(model):
+                told.append(agreement(f"{part}, {dtype}", found, runs[flags.dtypes[0], "r3d_jax"]))
         times = interleaved(runs, flags.runs)
         for dtype in flags.dtypes:
             title = f"{flags.network}, {flags.frames}x{flags.size}x{flags.size}, {dtype}: "
             took = {name: times[kind, name] for kind, name in times if kind == dtype}
             print(row(title + PARTS[part].format(flags.batch), columns, took, work[part], peaks[dtype]), flush=True)
-    print("", *filter(None, told), sep="\n", flush=True)
+    print("", *told, sep="\n", flush=True)
 
 
-def agreement(what, runs, exact, model):
-    """How far the logits of all are from ours in the first of the types, if all have the same weights."""
-    if not opponents.named(model):
-        return ""
+def agreement(what, runs, exact):
+    """How far the logits of all, which have the same weights, are from ours in the first of the types."""
     exact = np.asarray(exact())
     apart = {}
     for name, run in runs.items():
@@ -150,12 +145,18 @@ def row(title, columns, took, work, peak):
     return f"| {' | '.join([title, *cells])} |"
 
 
-def parse(arguments=None, description=__doc__):
+def of_clips(description):
+    """A parser of the network and its clips, which scripts have in common."""
     flags = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--network", default="r3d_18")
     flags.add_argument("--batch", type=int, default=8)
     flags.add_argument("--frames", type=int, default=8)
     flags.add_argument("--size", type=int, default=112)
+    return flags
+
+
+def parse(arguments=None):
+    flags = of_clips(__doc__)
     flags.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
     flags.add_argument("--runs", type=int, default=5)
     flags.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)

@@ -6,7 +6,6 @@ Each is installed for the benchmark alone (pip install torch openvino onnx onnxr
 import importlib.util
 import os
 import tempfile
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -113,8 +112,4 @@ def _onnx_runtime(model, variables, views):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = os.cpu_count()
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return partial(_first, session, views[:, None])
-
-
-def _first(session, clips):
-    return session.run(["logits"], {"clips": clips})[0]
+    return lambda: session.run(["logits"], {"clips": views[:, None]})[0]

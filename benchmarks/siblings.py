@@ -10,9 +10,7 @@ one, ours is the faster.
 import argparse
 import importlib
 import os
-import statistics
 import sys
-import time
 import types
 from functools import partial
 
@@ -21,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.timing import describe_machine, interleaved
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models.classifier import abstract_variables, build
 from r3d_jax.training.state import first_state
@@ -54,29 +53,14 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of each, after one that warms up")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    print(f"{processor()}, {os.cpu_count()} cores; jax {jax.__version__}; one clip forward, float32", flush=True)
+    print(f"{describe_machine(['torch'])}; one clip forward, float32", flush=True)
     print("| network | part | ours, s | PyTorch, s | ratio |\n|---|---|---|---|---|", flush=True)
     for name in options.networks:
         ours, theirs = Ours(name), Theirs(name)
         for part in ("forward", "train"):
-            a, b = interleaved(getattr(ours, part), getattr(theirs, part), options.runs)
+            runs = {"ours": getattr(ours, part), "theirs": getattr(theirs, part)}
+            a, b = interleaved(runs, options.runs).values()
             print(f"| {name} | {part} | {a:.3f} | {b:.3f} | {b / a:.2f} |", flush=True)
-
-
-def interleaved(one, other, runs):
-    """Median seconds of two functions that are called in turn."""
-    times = ([], [])
-    for _ in range(runs + 1):
-        for function, taken in zip((one, other), times):
-            start = time.perf_counter()
-            function()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken[1:]) for taken in times]
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
 
 
 def clips_of(name, count):

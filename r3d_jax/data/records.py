@@ -91,9 +91,10 @@ class Records(Sequence):
           OSError: the disk fails.
           RuntimeError: the record is damaged.
         """
+        row = operator.index(row)  # of another type than int, a range would be searched through for it
         if row not in range(len(self)):
             raise IndexError(f"there is no record {row} among {len(self)}")
-        fields = tf_example_pb2.Example.FromString(self._serialised[operator.index(row)]).features.feature
+        fields = tf_example_pb2.Example.FromString(self._serialised[row]).features.feature
         lists = {name: getattr(fields[name], fields[name].WhichOneof("kind")).value for name in fields}
         record = {name: values[0] for name, values in lists.items() if name != "label"}
         label = np.array(lists["label"], np.int32) if self._multi_label else lists["label"][0]
