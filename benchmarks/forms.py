@@ -29,12 +29,12 @@ def main():
         compiled = step.compile(compiler_options=compiler_options(ours.devices[0].platform))
         return lambda: jax.block_until_ready(compiled(variables["params"]))
 
-    chosen = conv3d._form_for_cpu
+    chosen = conv3d.form_for_cpu
     runs = {"ours": run()}
     for name, form in (("sums of 2-D convolutions", conv3d.portable), ("`lax.conv_general_dilated`", conv3d.native)):
-        conv3d._form_for_cpu = lambda *_, form=form, **__: (form, False)
+        conv3d.form_for_cpu = lambda *_, form=form, **__: (form, False)
         runs[name] = run()
-    conv3d._form_for_cpu = chosen
+    conv3d.form_for_cpu = chosen
     times = interleaved(runs, 2)
     what = f"{flags.network}, {flags.frames}x{flags.size}x{flags.size}, {flags.batch} clips"
     print("\n| convolutions of the loss and its gradients | | r3d_jax is |\n|---|---|---|")

@@ -1,6 +1,7 @@
 """Clips on the host through a trained network, in batches of few shapes, on all devices."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from r3d_jax.compiling import compiler_options
 from r3d_jax.errors import InputError
 from r3d_jax.models.cam import grad_cam
+from r3d_jax.models.fused import fused
 from r3d_jax.models.head import ACTIVATIONS, Head
 from r3d_jax.models.predict import Videos, average_views, predict_views
 from r3d_jax.weights.trained import TrainedNetwork
@@ -124,21 +126,35 @@ def _batched(function, network):
     mesh = jax.sharding.Mesh(devices, ("video",))
     whole, split = PartitionSpec(), PartitionSpec("video")
     variables = jax.device_put(network.variables, NamedSharding(mesh, whole))
-    mapped = jax.shard_map(
-        lambda variables, arrays: function(variables, *arrays), mesh=mesh, in_specs=(whole, split), out_specs=split
-    )
+
+    def alone(variables, arrays):
+        return function(variables, *arrays)
+
+    mapped = jax.shard_map(alone, mesh=mesh, in_specs=(whole, split), out_specs=split)
     jitted = jax.jit(mapped, compiler_options=compiler_options(devices[0].platform))
-    shapes = set()
+    programs, prepared = {}, {}
+
+    def compiled(placed):
+        """For arrays like these: fused, where oneDNN is used by one CPU."""
+        if len(devices) == 1 and (found := fused(alone, variables, placed)):
+            if found.key not in prepared:
+                prepared[found.key] = jax.device_put(found.prepare(variables))
+            run = jax.jit(found.run, compiler_options=compiler_options(devices[0].platform))
+            return partial(run, prepared[found.key])
+        return partial(jitted, variables)
 
     def call(*arrays):
         count = len(arrays[0])
         padded = -(-_filled_up(count) // len(devices)) * len(devices)
         filled = [np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays]
-        if filled[0].shape not in shapes and len(shapes) == SHAPES:
+        if (shape := filled[0].shape) not in programs and len(programs) == SHAPES:
             jitted.clear_cache()
-            shapes.clear()
-        shapes.add(filled[0].shape)
-        return np.asarray(jitted(variables, jax.device_put(filled, NamedSharding(mesh, split))))[:count]
+            programs.clear()
+            prepared.clear()
+        placed = jax.device_put(filled, NamedSharding(mesh, split))
+        if shape not in programs:
+            programs[shape] = compiled(placed)
+        return np.asarray(programs[shape](placed))[:count]
 
     return call
 

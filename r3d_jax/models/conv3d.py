@@ -140,7 +140,7 @@ def _in_float32(form, a, b, **params):
     return form(a.astype(jnp.float32), b.astype(jnp.float32), **params).astype(a.dtype)
 
 
-def _form_for_cpu(a, b, *, wanted, window, exported):
+def form_for_cpu(a, b, *, wanted, window, exported):
     """The fastest form, and whether oneDNN is in it. Few processors multiply bfloat16; others take it as float32."""
     short = a.dtype == jnp.bfloat16
     # An exported program runs elsewhere, where XLA may not have the call.
@@ -155,16 +155,23 @@ def _form_for_cpu(a, b, *, wanted, window, exported):
 
 def _lower_for_cpu(ctx, a, b, **params):
     exported = ctx.module_context.lowering_parameters.for_export
-    form, by_call = _form_for_cpu(*ctx.avals_in, exported=exported, **params)
-    if by_call:
-        # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
-        ctx.module_context.add_host_callback(_never_called)
+    form, by_call = form_for_cpu(*ctx.avals_in, exported=exported, **params)
+    return lower_call(ctx, form, a, b, **params) if by_call else _lower_whole(ctx, form, a, b, **params)
 
-    def of_whole_operands(a, b, **params):
+
+def lower_call(ctx, form, *operands, **params):
+    """Lowers a form that has oneDNN's call in it."""
+    # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
+    ctx.module_context.add_host_callback(_never_called)
+    return _lower_whole(ctx, form, *operands, **params)
+
+
+def _lower_whole(ctx, form, *operands, **params):
+    def of_whole_operands(*operands, **params):
         # What an operand is computed from is not to be computed again within each of the form's slices and transposes.
-        return form(*lax.optimization_barrier((a, b)), **params)
+        return form(*lax.optimization_barrier(operands), **params)
 
-    return mlir.lower_fun(of_whole_operands, multiple_results=False)(ctx, a, b, **params)
+    return mlir.lower_fun(of_whole_operands, multiple_results=False)(ctx, *operands, **params)
 
 
 def _lower_for_nvidia(ctx, a, b, **params):

@@ -17,7 +17,22 @@ from r3d_jax.models.window import turned_round
 VECTOR = 16  # channels, of a processor with AVX-512
 
 
-def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1, 1), swap=False, groups=1, out=None):
+def convolution(
+    x,
+    kernel,
+    size,
+    *,
+    stride=(1, 1, 1),
+    low,
+    high,
+    dilation=(1, 1, 1),
+    swap=False,
+    groups=1,
+    out=None,
+    bias=None,
+    shortcut=None,
+    relu=False,
+):
     """The cross-correlation of x [clip, t, h, w, channel] with kernel [kt, kh, kw, channel / groups, feature].
 
     Both are float32 or bfloat16, which oneDNN multiplies by itself where the processor can, and slowly elsewhere.
@@ -30,12 +45,13 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
       swap: the kernel is [kt, kh, kw, feature, channel].
       groups: that channels and features are split into; without `swap` alone.
       out: type of what comes out; None: that of `x`.
+      bias: [feature], and behind it
+      shortcut: [clip, *size, feature], which are added; None: nothing is.
+      relu: whether a ReLU comes last.
     """
     if set(dilation) == {1}:
-        kernel, low, high = _trimmed(kernel, x.shape[1:4], size, stride, low, high)
-    data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
-    inputs, outputs = (4, 3) if swap else (3, 4)
-    filters = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": ["0", "1", "2"]}
+        kernel, low, high = trimmed(kernel, x.shape[1:4], size, stride, low, high)
+    features = kernel.shape[3 if swap else 4]
     window = {
         "size": kernel.shape[:3],
         "pad_left": low,
@@ -43,6 +59,22 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
         "strides": stride,
         "window_dilations": dilation,
     }
+    added = {"BIAS": bias, "BINARY_ADD": shortcut}
+    added = {operation: values for operation, values in added.items() if values is not None}
+    call = jax.ffi.ffi_call(
+        "__onednn$convolution",
+        jax.ShapeDtypeStruct((x.shape[0], *size, features), out or x.dtype),
+        custom_call_api_version=1,
+        legacy_backend_config=_description(window, swap, groups, [*added, *["RELU"] * relu]),
+    )
+    return call(x, kernel, *added.values())
+
+
+def _description(window, swap, groups, following):
+    """What XLA is told of the call."""
+    data = {"batch_dim": 0, "feature_dim": 4, "spatial_dims": ["1", "2", "3"]}
+    inputs, outputs = (4, 3) if swap else (3, 4)
+    filters = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": ["0", "1", "2"]}
     config = {
         "dims": "5",
         "input": {"dims": "5", "data": data},
@@ -50,17 +82,12 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, dilation=(1, 1,
         "output": {"dims": "5", "data": data},
         "window": {name: list(map(str, values)) for name, values in window.items()},
         "feature_groups": str(groups),
+        "fusions": {"ops": following},
     }
-    call = jax.ffi.ffi_call(
-        "__onednn$convolution",
-        jax.ShapeDtypeStruct((x.shape[0], *size, kernel.shape[outputs]), out or x.dtype),
-        custom_call_api_version=1,
-        legacy_backend_config=json.dumps({"onednn_conv_config": config}),
-    )
-    return call(x, kernel)
+    return json.dumps({"onednn_conv_config": config})
 
 
-def _trimmed(kernel, size, out, stride, low, high):
+def trimmed(kernel, size, out, stride, low, high):
     """The kernel without its outer positions that meet zeros alone, and the zeros that are left.
 
     Where eight frames have become one, two thirds of a kernel is of that kind, and oneDNN puts all of it in another

@@ -26,8 +26,9 @@ from r3d_jax.models import processor
 SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 # A convolution's values, and the gradients of its clips and of its kernel; likewise of groups.
 KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k")
+FUSED = ("fused y", "grouped fused y")  # its values with what follows it; of float32 alone
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
-SECONDS = 60  # for all forms, which take four or five
+SECONDS = 60  # for all forms, which take five or six
 SOURCES = ("onednn.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
 
 
@@ -36,7 +37,7 @@ def holds(dtype: str, kind: str) -> bool:
 
     Args:
       dtype: of the operands, "float32" or "bfloat16"; this one holds only where the processor multiplies it by itself.
-      kind: one of KINDS.
+      kind: one of KINDS, or of FUSED.
     """
     return _is_wanted() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
 
@@ -53,7 +54,7 @@ def _describe():
     if not _is_wanted():
         return f"convolutions run as sums of 2-D ones, at 0.6 of oneDNN's speed: {SWITCH} is 0"
     bfloat16 = processor.multiplies_bfloat16()
-    if lacking := sorted(set(_forms(bfloat16)) - _holding(bfloat16)):
+    if lacking := [form for form in _forms(bfloat16) if form not in _holding(bfloat16)]:
         what = "all" if len(lacking) == len(_forms(bfloat16)) else ", ".join(lacking)
         again = f"; remove {path} to try again" if (path := _record(bfloat16)) else ""
         return (
@@ -72,7 +73,8 @@ def _is_wanted():
 
 
 def _forms(bfloat16):
-    return tuple(f"{dtype} {kind}" for dtype in ("float32", *["bfloat16"] * bfloat16) for kind in KINDS)
+    kinds = {"float32": KINDS + FUSED} | ({"bfloat16": KINDS} if bfloat16 else {})
+    return tuple(f"{dtype} {kind}" for dtype in kinds for kind in kinds[dtype])
 
 
 @cache

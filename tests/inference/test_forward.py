@@ -7,6 +7,8 @@ import pytest
 from r3d_jax.errors import InputError
 from r3d_jax.inference import forward as module
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
+from r3d_jax.models import conv3d, onednn_probe
+from r3d_jax.models import fused as fused_module
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import predict_views
@@ -33,6 +35,24 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
     several = network._replace(model=model, variables=variables)
     expected, _ = jax.jit(partial(predict_views, model=model))(variables, clips)
     np.testing.assert_allclose(make_forward(several)(clips), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_on_one_processor_convolutions_are_fused(network, clips, devices, monkeypatch):
+    if not onednn_probe.holds("float32", "fused y"):
+        pytest.skip("oneDNN's convolution does not hold here")
+    expected, prepared = make_forward(network)(clips), []
+    monkeypatch.setattr(conv3d, "WORTHWHILE", 0)
+    monkeypatch.setattr(jax, "devices", lambda *_: devices[:1])
+
+    def fused(*arguments):
+        found = fused_module.fused(*arguments)
+        return found._replace(prepare=lambda variables: prepared.append(1) or found.prepare(variables))
+
+    monkeypatch.setattr(module, "fused", fused)
+    forward = make_forward(network)
+    for count in (1, 2, 1):
+        np.testing.assert_allclose(forward(clips[:count]), expected[:count], rtol=1e-4, atol=1e-5)
+    assert prepared == [1]  # for both numbers of videos
 
 
 @pytest.mark.slow

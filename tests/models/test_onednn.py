@@ -25,6 +25,20 @@ def test_a_convolution_is_the_textbooks(here, rng, stride, groups):
     close(found, expected)
 
 
+@pytest.mark.parametrize("added", [("bias",), ("shortcut",), ("bias", "shortcut")], ids="+".join)
+@pytest.mark.parametrize("relu, groups", [(False, 2), (True, 1)])
+def test_what_follows_a_convolution_is_added_to_it(here, rng, added, relu, groups):
+    x, kernel = operands(rng, groups=groups)
+    expected = correlation(x, kernel, low=(1, 1, 1), high=(1, 1, 1), groups=groups)
+    values = {"bias": 9 * rng.standard_normal(6, np.float32)}
+    values["shortcut"] = 9 * rng.standard_normal(expected.shape, np.float32)
+    values = {name: values[name] for name in added}
+    expected = sum(values.values(), expected)
+    options = {"low": (1, 1, 1), "high": (1, 1, 1), "groups": groups, "relu": relu}
+    function = jax.jit(lambda x, k, values: onednn.convolution(x, k, expected.shape[1:4], **options, **values))
+    close(function(x, kernel, values), np.maximum(expected, 0) if relu else expected)
+
+
 def test_a_dilated_kernel_has_holes(here, rng):
     x, kernel = operands(rng, kernel=(2, 2, 2))
     with_holes = np.zeros((3, 4, 2, 4, 6), np.float32)

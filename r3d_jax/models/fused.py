@@ -1,0 +1,190 @@
+"""A trained network's convolutions with what follows each of them within oneDNN's call.
+
+A trained network's batch norm scales and shifts each channel by numbers that stay the same. So the scale goes into the
+kernel, once, and the shift becomes a bias, which oneDNN adds, as it does the sum with a shortcut and the ReLU behind
+it, while the values are still in the processor. What is left for XLA to compile is a fifth of what it was.
+
+This is found in the equations of the traced function, so no network has a second form.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.core import ShapedArray
+from jax.extend.core import Primitive, Var
+from jax.interpreters import mlir
+
+from r3d_jax.models import conv3d, onednn
+from r3d_jax.models.equations import function_of, needed, opened, variables_of
+from r3d_jax.models.followed import convolutions
+
+# What `prepare` can compute, from an equation's operands and its parameters.
+COMPUTED = {
+    "add": lambda x, y, **_: x + y,
+    "sub": lambda x, y, **_: x - y,
+    "mul": lambda x, y, **_: x * y,
+    "rsqrt": lambda x, **_: 1 / np.sqrt(x),
+    "broadcast_in_dim": lambda x, shape, broadcast_dimensions, **_: np.broadcast_to(
+        x.reshape([n if axis in broadcast_dimensions else 1 for axis, n in enumerate(shape)]), shape
+    ),
+}
+
+
+class Fused(NamedTuple):
+    """A function of variables and arrays in two parts: `run(prepare(variables), *arrays)` is the function's value.
+
+    Attributes:
+      prepare: of the variables: arrays. What is computed from variables alone is computed here, by NumPy: it is little,
+        and compiling it would take a second.
+      run: of these and of the other arrays.
+      key: equal where the same function, of arrays of another shape, prepares the same.
+    """
+
+    prepare: Callable[[Any], list[np.ndarray]]
+    run: Callable[..., Any]
+    key: str
+
+
+def fused(function: Callable[..., Any], variables: Any, *arrays: Any) -> Fused | None:
+    """`function` of variables and arrays like these with its convolutions fused; None where there are none to fuse.
+
+    It is so where oneDNN's convolutions are not used, as on all devices but CPUs.
+
+    Args:
+      function: pure.
+      variables: what stays the same from call to call.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    traced, shapes = jax.make_jaxpr(function, return_shape=True)(variables, *arrays)
+    program = opened(traced)
+    count = len(jax.tree.leaves(variables))
+    fixed = _fixed(program, program.inputs[:count])
+    found = convolutions(program, fixed)
+    if not found:
+        return None
+    operands = {id(each.equation): _operands(each) for each in found}
+    live = needed(_live(program, fixed, found, operands), program.outputs)
+    read = variables_of([*(atom for each in live for atom in each.invars), *program.outputs])
+    passed = [v for v in dict.fromkeys(read) if v in fixed]
+    made = [v for each in operands.values() for v in each]
+    inputs = [*program.constants, *passed, *made, *program.inputs[count:]]
+    after = function_of(program, live, inputs, program.outputs)
+
+    def run(prepared, *arrays):
+        values = after(*program.constants.values(), *prepared, *jax.tree.leaves(arrays))
+        return jax.tree.structure(shapes).unflatten(values)
+
+    places = {id(equation): place for place, equation in enumerate(program.equations)}
+    kernels = [(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()]
+    key = str((kernels, [_trimmed_window(each)["low"] for each in found], len(passed)))
+    return Fused(_preparation(program, fixed, found, passed), run, key)
+
+
+def _preparation(program, fixed, found, passed):
+    """The function of variables that gives the values of `passed`, and of each convolution its kernel and its bias."""
+    asked = [v for each in found for v in (each.equation.invars[1], *(v for _, v in each.affine))]
+    equations = [equation for equation in program.equations if fixed.issuperset(equation.outvars)]
+    equations = needed(equations, [*passed, *asked])
+
+    def prepare(variables):
+        known = {v: np.asarray(value) for v, value in program.constants.items()}
+        known |= zip(program.inputs, map(np.asarray, jax.tree.leaves(variables)))
+        for equation in equations:
+            operands = [known[atom] if isinstance(atom, Var) else atom.val for atom in equation.invars]
+            known[equation.outvars[0]] = COMPUTED[equation.primitive.name](*operands, **equation.params)
+        return [*(known[v] for v in passed), *(values for each in found for values in _folded(each, known))]
+
+    return prepare
+
+
+def _fixed(program, variables):
+    """What is computed from the variables alone, but for large arrays of few numbers."""
+    fixed, known = set(variables), {*variables, *program.constants}
+    for equation in program.equations:
+        operands = variables_of(equation.invars)
+        sizes = [math.prod(v.aval.shape) for v in (*operands, *equation.outvars)]
+        grows = max(sizes, default=0) > max(2**16, *sizes[: len(operands)], 0)
+        able = equation.primitive.name in COMPUTED and not grows
+        if able and fixed.intersection(operands) and known.issuperset(operands):
+            fixed.update(equation.outvars)
+            known.update(equation.outvars)
+    return fixed
+
+
+def _operands(convolution):
+    """The variables of a fused convolution's kernel, and of its bias if it has one."""
+    (*_, features), dtype = convolution.equation.outvars[0].aval.shape, convolution.equation.invars[1].aval.dtype
+    kernel = jax.eval_shape(lambda kernel: _trimmed(kernel, convolution)[0], convolution.equation.invars[1].aval)
+    biases = [Var(ShapedArray((features,), dtype))] if _has_bias(convolution) else []
+    return [Var(ShapedArray(kernel.shape, dtype)), *biases]
+
+
+def _has_bias(convolution):
+    return any(name == "add" for name, _ in convolution.affine)
+
+
+def _trimmed(kernel, convolution):
+    """The kernel without what meets zeros alone, and the zeros that are left before and after each axis."""
+    window = convolution.equation.params["window"]
+    low = high = window.padding
+    return onednn.trimmed(kernel, window.size, window.out, window.stride, low, high)
+
+
+def _trimmed_window(convolution):
+    """What a fused convolution slides over what."""
+    window = convolution.equation.params["window"]
+    kernel = np.broadcast_to(np.float32(0), convolution.equation.invars[1].aval.shape)
+    _, low, high = _trimmed(kernel, convolution)
+    window = {"size": window.out, "stride": window.stride, "groups": window.groups}
+    return window | {"low": tuple(low), "high": tuple(high)}
+
+
+def _folded(convolution, known):
+    """A convolution's kernel times the scale of each feature, and its bias if it has one."""
+    scale, shift = np.float32(1), np.float32(0)
+    for name, v in convolution.affine:
+        values = known[v].reshape(-1)
+        scale, shift = (scale * values, shift * values) if name == "mul" else (scale, shift + values)
+    kernel, *_ = _trimmed(known[convolution.equation.invars[1]], convolution)
+    return [kernel * scale, shift] if _has_bias(convolution) else [kernel * scale]
+
+
+def _live(program, fixed, found, operands):
+    """The equations that are left, with each convolution where the last of its followers was."""
+    gone = {id(each.equation) for each in found}.union(*(map(id, each.followers) for each in found))
+    last = {id(each.followers[-1]): each for each in found}
+    live = []
+    for equation in program.equations:
+        if each := last.get(id(equation)):
+            live.append(_fused_equation(each, operands[id(each.equation)]))
+        elif id(equation) not in gone and not fixed.issuperset(equation.outvars):
+            live.append(equation)
+    return live
+
+
+def _fused_equation(convolution, operands):
+    shortcuts = [] if convolution.shortcut is None else [convolution.shortcut]
+    names = ("bias",) * _has_bias(convolution) + ("shortcut",) * len(shortcuts)
+    return convolution.equation.replace(
+        primitive=_fused_conv3d,
+        invars=[convolution.equation.invars[0], *operands, *shortcuts],
+        outvars=convolution.followers[-1].outvars,
+        params=_trimmed_window(convolution) | {"names": names, "relu": convolution.relu},
+    )
+
+
+def _lower(ctx, *operands, **params):
+    return conv3d.lower_call(ctx, _call, *operands, **params)
+
+
+def _call(x, kernel, *added, names, **params):
+    return onednn.convolution(x, kernel, params.pop("size"), **params, **dict(zip(names, added)))
+
+
+_fused_conv3d = Primitive("fused_conv3d")
+_fused_conv3d.def_abstract_eval(lambda x, kernel, *_, size, **__: x.update(shape=(x.shape[0], *size, kernel.shape[-1])))
+mlir.register_lowering(_fused_conv3d, _lower, platform="cpu")
