@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from r3d_jax.models.parameter import SHAPES
 
 
 def abstract_init(
-    module: nn.Module, *inputs: jax.ShapeDtypeStruct, of_call: Callable[..., int] | None = None
+    module: nn.Module, *inputs: jax.ShapeDtypeStruct, of_call: Callable[..., int] | None = None, **options
 ) -> tuple[Any, dict, int]:
     """The shapes and types of `module.init_with_output`: (output, variables, sum of `of_call` over the modules within).
 
@@ -22,6 +24,7 @@ def abstract_init(
       inputs: of the module.
       of_call: (module, its first input, its output) -> a number, asked of each module within it that is called; it may
         look at their shapes.
+      **options: further arguments of the module.
     """
     seen, copies = {}, []  # {what a call depends on: (path, output, number)}, and (path, path of its equal)
     total = 0
@@ -36,15 +39,18 @@ def abstract_init(
             path, out, number = seen[key]
             copies.append((inner.path, path))
             total += number
-            return out
+            return jax.tree.map(
+                lambda of: jnp.zeros(of.shape, of.dtype), out
+            )  # which may be of a trace within, as `remat` has them
         before = total
         out = following(*args, **kwargs)
         total += of_call(inner, args[0], out) if of_call else 0
-        seen[key] = inner.path, out, total - before
+        seen[key] = inner.path, jax.tree.map(jax.typeof, out), total - before
         return out
 
     with nn.intercept_methods(once):
-        out, variables = jax.eval_shape(module.init_with_output, {SHAPES: jax.random.key(0)}, *inputs)
+        keys = dict.fromkeys((SHAPES, "dropout"), jax.random.key(0))
+        out, variables = jax.eval_shape(partial(module.init_with_output, **options), keys, *inputs)
     for path, equal in copies:
         for tree in variables.values():
             _copy(tree, path, equal)

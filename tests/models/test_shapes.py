@@ -23,6 +23,8 @@ def test_they_are_what_init_gives(name):
     clips = jax.ShapeDtypeStruct((1, 8, 16, 16, 3), jnp.float32)
     expected = jax.eval_shape(model.init_with_output, jax.random.key(0), clips)
     assert abstract_init(model, clips)[:2] == expected
+    trained = {"train": True, "freeze_until": "stem", "remat": (1,)}
+    assert abstract_init(model, clips, **trained)[:2] == expected
 
 
 class Scale(nn.Module):
