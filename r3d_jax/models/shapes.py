@@ -18,7 +18,7 @@ def abstract_init(
     """The shapes and types of `module.init_with_output`: (output, variables, sum of `of_call` over the modules within).
 
     A module within it that equals another one but for its name, and takes inputs of the same shapes, is not traced
-    again: a tenth of the time of a network of a hundred layers.
+    again: a network of a hundred layers takes a fifth of the time.
 
     Args:
       inputs: of the module.
@@ -39,9 +39,8 @@ def abstract_init(
             path, out, number = seen[key]
             copies.append((inner.path, path))
             total += number
-            return jax.tree.map(
-                lambda of: jnp.zeros(of.shape, of.dtype), out
-            )  # which may be of a trace within, as `remat` has them
+            # Not the value of the first call, which may have been traced within another trace, as by `remat`.
+            return jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), out)
         before = total
         out = following(*args, **kwargs)
         total += of_call(inner, args[0], out) if of_call else 0
