@@ -11,7 +11,7 @@ TINY |= {"temporal_strides": (1, 2), "spatial_strides": (1, 2), "planes": 4, "st
 # Options of `jax.jit(..., compiler_options=...)`: convolutions in float64 take XLA ten seconds at its full effort.
 SOON = {"xla_backend_optimization_level": 0}
 # And networks of full width, of which computing takes longer than compiling.
-FAST = {"xla_backend_optimization_level": 1}
+FAST = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
 
 # A single block, for what does not depend on the trunk.
 ONE = {name: value[:1] if isinstance(value, tuple) else value for name, value in TINY.items()}

@@ -15,9 +15,9 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.conv3d import Clips
 from r3d_jax.models.head import Head
 from r3d_jax.models.own_help import OwnHelp
-from r3d_jax.models.parameter import SHAPES
 from r3d_jax.models.presets import HIDDEN, PRESETS
 from r3d_jax.models.resnet3d import ResNet3D
+from r3d_jax.models.shapes import abstract_init
 from r3d_jax.models.slowfast import SlowFast
 from r3d_jax.models.trunk import STAGED, Images
 from r3d_jax.models.x3d import X3D
@@ -188,8 +188,8 @@ def abstract_variables(model: Classifier) -> dict:
     return jax.tree.map(lambda shape: shape, _shapes(model))  # dicts of the caller's own
 
 
-@lru_cache(maxsize=16)  # a hundred layers take a second, and reading other projects' weights asks for them again
+@lru_cache(maxsize=16)  # reading other projects' weights asks for them again
 def _shapes(model):
     heads = tuple(head.clone(pool=None) for head in model.heads)  # so that the smallest clip does
-    clips = jnp.zeros((1, model.trunk.enough_frames(), 1, 1, model.trunk.input_planes))
-    return jax.eval_shape(model.clone(heads=heads).init, {SHAPES: jax.random.key(0)}, clips)
+    clips = jax.ShapeDtypeStruct((1, model.trunk.enough_frames(), 1, 1, model.trunk.input_planes), jnp.float32)
+    return abstract_init(model.clone(heads=heads), clips)[1]

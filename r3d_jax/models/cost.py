@@ -3,13 +3,13 @@
 import math
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from r3d_jax.models.blocks import Conv3D
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.head import Head
+from r3d_jax.models.shapes import abstract_init
 
 
 class Cost(NamedTuple):
@@ -74,16 +74,5 @@ def parameters(model: Classifier) -> int:
 
 def _summed(model, clip_shape, of_call):
     """(shapes of the variables, sum of `of_call` (module, its input, its output) over all calls of one clip's pass)."""
-    total = 0
-
-    def count(following, args, kwargs, context):
-        nonlocal total
-        out = following(*args, **kwargs)
-        if context.method_name == "__call__":
-            total += of_call(context.module, args[0], out)
-        return out
-
-    with nn.intercept_methods(count):
-        clips = jnp.zeros((1, *clip_shape, model.trunk.input_planes))
-        shapes = jax.eval_shape(model.init, jax.random.key(0), clips)
-    return shapes, total
+    clips = jax.ShapeDtypeStruct((1, *clip_shape, model.trunk.input_planes), jnp.float32)
+    return abstract_init(model, clips, of_call=of_call)[1:]

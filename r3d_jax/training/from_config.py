@@ -25,6 +25,7 @@ from r3d_jax.data.ucf101 import UCF101
 from r3d_jax.data.video_folder import VideoFolder
 from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
+from r3d_jax.models.shapes import abstract_init
 from r3d_jax.training import schedules
 from r3d_jax.training.logs import say
 from r3d_jax.training.losses import balanced_weights
@@ -209,6 +210,4 @@ def check_model(config: Config, model: Classifier) -> None:
     clip, finetune = config.clip, config.finetune
     for size, train in ((clip.crop, True), (clip.test_crop or clip.test_size, False)):
         clips = jax.ShapeDtypeStruct((1, clip.frames, size, size, model.trunk.input_planes), jnp.float32)
-        keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-        init = partial(model.init, train=train, freeze_until=finetune.freeze_until, remat=tuple(config.train.remat))
-        jax.eval_shape(init, keys, clips)
+        abstract_init(model, clips, train=train, freeze_until=finetune.freeze_until, remat=tuple(config.train.remat))
