@@ -62,9 +62,9 @@ def _is_able(equation, fixed):
     """Whether it is a convolution with a fixed kernel that oneDNN can fuse here."""
     if equation.primitive.name != "conv3d" or equation.params["wanted"] != "y" or equation.invars[1] not in fixed:
         return False
+    dtype, *others = {v.aval.dtype for v in equation.invars}
     grouped = equation.params["window"].groups > 1
-    exact = {v.aval.dtype for v in equation.invars} == {np.dtype("float32")}
-    return exact and onednn_probe.holds("float32", "grouped fused y" if grouped else "fused y")
+    return not others and onednn_probe.holds(dtype.name, "grouped fused y" if grouped else "fused y")
 
 
 def _is_worthwhile(equation):
@@ -73,7 +73,7 @@ def _is_worthwhile(equation):
 
 def _followed(equation, users, fixed, taken):
     """A convolution with what alone takes its values, as far as oneDNN can do it."""
-    (v,) = equation.outvars
+    (v,), dtype = equation.outvars, equation.invars[1].aval.dtype
     affine, shortcut, relu, followers = [], None, False, []
     while not relu and len(users[v]) == 1 and users[v][0] is not None and id(users[v][0]) not in taken:
         (user,) = users[v]
@@ -84,7 +84,7 @@ def _followed(equation, users, fixed, taken):
             affine.append((name, other))
         elif name in ("add", "add_any") and shortcut is None and isinstance(other, Var) and other.aval == v.aval:
             shortcut = other
-        else:
+        elif name != "convert_element_type" or user.params["new_dtype"] not in (np.float32, dtype):
             break
         followers.append(user)
         (v,) = user.outvars

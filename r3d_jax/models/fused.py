@@ -26,6 +26,7 @@ COMPUTED = {
     "add": lambda x, y, **_: x + y,
     "sub": lambda x, y, **_: x - y,
     "mul": lambda x, y, **_: x * y,
+    "convert_element_type": lambda x, new_dtype, **_: x.astype(new_dtype),
     "rsqrt": lambda x, **_: 1 / np.sqrt(x),
     "broadcast_in_dim": lambda x, shape, broadcast_dimensions, **_: np.broadcast_to(
         x.reshape([n if axis in broadcast_dimensions else 1 for axis, n in enumerate(shape)]), shape
@@ -117,10 +118,9 @@ def _fixed(program, variables):
 
 def _operands(convolution):
     """The variables of a fused convolution's kernel, and of its bias if it has one."""
-    (*_, features), dtype = convolution.equation.outvars[0].aval.shape, convolution.equation.invars[1].aval.dtype
     kernel = jax.eval_shape(lambda kernel: _trimmed(kernel, convolution)[0], convolution.equation.invars[1].aval)
-    biases = [Var(ShapedArray((features,), dtype))] if _has_bias(convolution) else []
-    return [Var(ShapedArray(kernel.shape, dtype)), *biases]
+    biases = [Var(ShapedArray(kernel.shape[-1:], np.dtype("float32")))] if _has_bias(convolution) else []
+    return [Var(ShapedArray(kernel.shape, kernel.dtype)), *biases]
 
 
 def _has_bias(convolution):
@@ -144,13 +144,14 @@ def _trimmed_window(convolution):
 
 
 def _folded(convolution, known):
-    """A convolution's kernel times the scale of each feature, and its bias if it has one."""
+    """A convolution's kernel times the scale of each feature, and its bias, in float32, if it has one."""
     scale, shift = np.float32(1), np.float32(0)
     for name, v in convolution.affine:
         values = known[v].reshape(-1)
         scale, shift = (scale * values, shift * values) if name == "mul" else (scale, shift + values)
     kernel, *_ = _trimmed(known[convolution.equation.invars[1]], convolution)
-    return [kernel * scale, shift] if _has_bias(convolution) else [kernel * scale]
+    kernel = (kernel * scale).astype(kernel.dtype)
+    return [kernel, shift] if _has_bias(convolution) else [kernel]
 
 
 def _live(program, fixed, found, operands):
@@ -169,11 +170,12 @@ def _live(program, fixed, found, operands):
 def _fused_equation(convolution, operands):
     shortcuts = [] if convolution.shortcut is None else [convolution.shortcut]
     names = ("bias",) * _has_bias(convolution) + ("shortcut",) * len(shortcuts)
+    (out,) = convolution.followers[-1].outvars
     return convolution.equation.replace(
         primitive=_fused_conv3d,
         invars=[convolution.equation.invars[0], *operands, *shortcuts],
-        outvars=convolution.followers[-1].outvars,
-        params=_trimmed_window(convolution) | {"names": names, "relu": convolution.relu},
+        outvars=[out],
+        params=_trimmed_window(convolution) | {"names": names, "relu": convolution.relu, "out": out.aval.dtype},
     )
 
 
@@ -186,5 +188,7 @@ def _call(x, kernel, *added, names, **params):
 
 
 _fused_conv3d = Primitive("fused_conv3d")
-_fused_conv3d.def_abstract_eval(lambda x, kernel, *_, size, **__: x.update(shape=(x.shape[0], *size, kernel.shape[-1])))
+_fused_conv3d.def_abstract_eval(
+    lambda x, kernel, *_, size, out, **__: x.update(shape=(x.shape[0], *size, kernel.shape[-1]), dtype=out)
+)
 mlir.register_lowering(_fused_conv3d, _lower, platform="cpu")

@@ -24,9 +24,9 @@ from r3d_jax.files import write_text
 from r3d_jax.models import processor
 
 SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
-# A convolution's values, and the gradients of its clips and of its kernel; likewise of groups.
-KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k")
-FUSED = ("fused y", "grouped fused y")  # its values with what follows it; of float32 alone
+# A convolution's values, and the gradients of its clips and of its kernel; likewise of groups; and its values with what
+# follows it.
+KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y")
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
 SECONDS = 60  # for all forms, which take five or six
 SOURCES = ("onednn.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
@@ -37,7 +37,7 @@ def holds(dtype: str, kind: str) -> bool:
 
     Args:
       dtype: of the operands, "float32" or "bfloat16"; this one holds only where the processor multiplies it by itself.
-      kind: one of KINDS, or of FUSED.
+      kind: one of KINDS.
     """
     return _is_wanted() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
 
@@ -73,8 +73,7 @@ def _is_wanted():
 
 
 def _forms(bfloat16):
-    kinds = {"float32": KINDS + FUSED} | ({"bfloat16": KINDS} if bfloat16 else {})
-    return tuple(f"{dtype} {kind}" for dtype in kinds for kind in kinds[dtype])
+    return tuple(f"{dtype} {kind}" for dtype in ("float32", *["bfloat16"] * bfloat16) for kind in KINDS)
 
 
 @cache

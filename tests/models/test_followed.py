@@ -67,11 +67,14 @@ def test_a_sum_of_two_convolutions_is_one_ones(rng):
     assert (first.relu, second.relu) == (True, False)
 
 
-def test_of_few_positions_and_in_other_types_a_convolution_is_left():
+def test_of_few_positions_and_in_other_types_a_convolution_is_left(monkeypatch):
     def function(k, r, x):
         return y(k, x) + r
 
     assert followed.POSITIONS == 32
     assert len(found(function, shape=(1, 2, 4, 4, 8))) == 1
     assert found(function, shape=(1, 1, 5, 6, 8)) == []
+    monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: kind == "y" or dtype == "float32")
     assert found(function, dtype=jnp.bfloat16) == []
+    monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: True)
+    assert len(found(function, dtype=jnp.bfloat16)) == 1

@@ -74,6 +74,21 @@ def test_of_a_basic_network_nothing_is_left_between_the_convolutions(here, rng):
     assert left == {"conv3d": 0, "fused_conv3d": 6, "max": 0}
 
 
+def test_in_bfloat16_the_logits_are_as_close_as_unfused(here, takes_bfloat16, monkeypatch, rng):
+    if not takes_bfloat16:
+        pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
+    model, variables = drawn("basic")
+    clips = clips_of(rng)
+    exact = np.asarray(jax.jit(partial(predict_views, model=model), compiler_options=SOON)(variables, clips))
+    monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: True)
+    function = partial(predict_views, model=model, dtype="bfloat16")
+    found = fuse(function, variables, clips)
+    prepared = found.prepare(variables)
+    assert counts(found.run, prepared, clips) == {"conv3d": 0, "fused_conv3d": 6, "max": 0}
+    unfused = np.asarray(jax.jit(function, compiler_options=SOON)(variables, clips))
+    assert np.abs(value(found, variables, clips) - exact).max() < 2 * np.abs(unfused - exact).max()
+
+
 def test_what_others_take_too_is_left(here, rng):
     """Outputs of blocks between others; and gradients, which ask where a ReLU was open."""
     model, variables = drawn("basic")

@@ -7,7 +7,7 @@ import jaxlib
 import pytest
 
 from r3d_jax.models import onednn_probe, processor
-from r3d_jax.models.onednn_probe import FUSED, KINDS, describe, holds
+from r3d_jax.models.onednn_probe import KINDS, describe, holds
 
 # Stands for the child that tries the forms: counts its calls, and does at one form what it is told to.
 CHILD = """
@@ -61,7 +61,7 @@ def test_what_holds_is_found_out_once(child, folder):
     assert describe("bfloat16") == f"{told} bfloat16, computed in float32 on this processor"
     assert child("float32 y", does=ABORTS)() == 1 and held() == list(KINDS)
     (record,) = folder.glob("onednn-*.json")
-    assert json.loads(record.read_text())["forms"] == {f"float32 {kind}": True for kind in KINDS + FUSED}
+    assert json.loads(record.read_text())["forms"] == {f"float32 {kind}": True for kind in KINDS}
 
 
 def test_another_jaxlib_or_processor_is_another_matter(child, folder, monkeypatch):
@@ -79,7 +79,7 @@ def test_another_jaxlib_or_processor_is_another_matter(child, folder, monkeypatc
 
 def test_a_form_that_ends_the_process_does_not_hold(child, folder):
     count = child("float32 k", "float32 grouped x", does=ABORTS)
-    assert held() == ["y", "x", "grouped y", "grouped k"] and count() == 3
+    assert held() == ["y", "x", "grouped y", "grouped k", "fused y", "grouped fused y"] and count() == 3
     told = describe("float32")
     assert "at 0.6 of the speed" in told and f"jaxlib {jaxlib.__version__} on this processor: float32 k" in told
     (record,) = folder.glob("onednn-*.json")
@@ -88,7 +88,7 @@ def test_a_form_that_ends_the_process_does_not_hold(child, folder):
 
 def test_a_form_that_differs_does_not_hold(child):
     child("float32 x", does="print(f'{form}: differs'); continue")
-    assert held() == ["y", "k", "grouped y", "grouped x", "grouped k"]
+    assert held() == ["y", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y"]
 
 
 def test_without_the_first_form_there_is_none(child):
@@ -101,7 +101,7 @@ def test_a_type_may_hold_without_the_other(child, monkeypatch):
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
     count = child("bfloat16 y", does=ABORTS)
     assert held() == list(KINDS) and held("bfloat16") == [] and count() == 1
-    assert "on this processor: bfloat16 y, " in describe("float32")
+    assert "on this processor: bfloat16 y, bfloat16 x, " in describe("float32")
 
 
 def test_a_form_that_does_not_end_does_not_hold(child, monkeypatch):
