@@ -53,6 +53,7 @@ NOT = {
     "added to itself": lambda k, r, x: (lambda z: z + z)(y(k, x)),
     "a kernel that changes": lambda k, r, x: y(k * x.mean(), x) + r,
     "a product of clips": lambda k, r, x: y(k, x) * x,
+    "a product with the clip's means": lambda k, r, x: y(k, x) * x.mean((0, 1, 2, 3), keepdims=True),
 }
 
 

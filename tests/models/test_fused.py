@@ -110,6 +110,7 @@ def test_a_value_that_is_taken_twice_is_not_lost(here, rng):
     def function(variables, x):
         y = conv3d.conv3d(x, variables["kernel"], padding=(0, 1, 1)) * variables["scale"]
         z = conv3d.conv3d(x, variables["kernel"] * 2, padding=(0, 1, 1)) + variables["shift"]
+        z = z * (variables["shift"] + 1)
         return jax.nn.relu(y + y) + z * y, jax.nn.relu(z)
 
     variables = {"kernel": kernel, "scale": np.float32(3), "shift": rng.standard_normal(16, np.float32)}
