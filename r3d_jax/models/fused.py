@@ -80,8 +80,8 @@ def fused(function: Callable[..., Any], variables: Any, *arrays: Any) -> Fused |
         return jax.tree.structure(shapes).unflatten(values)
 
     places = {id(equation): place for place, equation in enumerate(program.equations)}
-    kernels = [(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()]
-    key = str((kernels, [_trimmed_window(each)["low"] for each in found], len(passed)))
+    # Of a kernel, stride and padding, as many positions are always the same ones.
+    key = str(([(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()], len(passed)))
     return Fused(_preparation(program, fixed, found, passed), run, key)
 
 
