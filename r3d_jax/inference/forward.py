@@ -5,35 +5,28 @@ from functools import partial
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from r3d_jax.compiling import compiler_options
 from r3d_jax.errors import InputError
+from r3d_jax.inference.programs import program_for, sharding
 from r3d_jax.models.cam import grad_cam
-from r3d_jax.models.fused import fused
 from r3d_jax.models.head import ACTIVATIONS, Head
 from r3d_jax.models.predict import Videos, average_views, predict_views
 from r3d_jax.weights.trained import TrainedNetwork
 
-SHAPES = 16  # of clips whose programs are kept; each frame size among the videos makes one or a few
+PREPARED = 2  # copies of the weights that are kept beside them, prepared for other sizes of clips
 
 
 def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[np.ndarray, "video view class"]]:
     """A function of clips, RGB pixels: the logits of the network's first head for every view of every video.
 
     It takes any number of videos and runs on all devices. A program is compiled for each frame size and for some
-    numbers of videos; at most SHAPES are kept.
+    numbers of videos, once for all functions of the networks of one kind; `programs.SHAPES` are kept.
 
     Args:
       static: further arguments of `predict_views`, such as `views_at_once` and `dtype`.
     """
-    model = _first_head(network)
-
-    def forward(variables, clips):
-        return predict_views(variables, clips, model=model, **static)
-
-    return _batched(forward, network)
+    return _batched(partial(predict_views, model=_first_head(network), **static), network)
 
 
 def make_features(
@@ -41,8 +34,7 @@ def make_features(
 ) -> Callable[[Videos], Float[np.ndarray, "video view feature"]]:
     """A function of clips, RGB pixels: a block's features for every view, the mean over time, height and width.
 
-    It takes any number of videos and runs on all devices, with at most SHAPES programs kept; what lies above the block
-    is not run.
+    It takes any number of videos and runs on all devices; what lies above the block is not run.
 
     Args:
       block: name of the block; empty: the one that the network's first head reads.
@@ -55,11 +47,7 @@ def make_features(
     if block not in blocks:
         raise InputError(f"no `block` {block!r} in this network; its blocks: {', '.join(blocks)}")
     model = network.model.clone(heads=(Head(0, block),))
-
-    def features(variables, clips):
-        return predict_views(variables, clips, model=model, **static)
-
-    return _batched(features, network)
+    return _batched(partial(predict_views, model=model, **static), network)
 
 
 def block_of(network: TrainedNetwork) -> str:
@@ -72,18 +60,13 @@ def make_maps(
 ) -> Callable[..., Float[np.ndarray, "video view time2 height2 width2"]]:
     """A function of clips and of one class for each video: the Grad-CAM maps that `grad_cam` computes.
 
-    It takes any number of videos and runs on all devices, with at most SHAPES programs kept. The function raises
-    InputError for a block that the network does not have, or that lies above what its first head reads.
+    It takes any number of videos and runs on all devices. The function raises InputError for a block that the network
+    does not have, or that lies above what its first head reads.
 
     Args:
       block: name of the block whose output is mapped; empty: the one that the first head reads.
     """
-    model = _first_head(network)
-
-    def maps(variables, clips, classes):
-        return grad_cam(variables, clips, classes, model=model, block=block)
-
-    return _batched(maps, network)
+    return _batched(partial(grad_cam, model=_first_head(network), block=block), network)
 
 
 def probabilities(
@@ -122,39 +105,23 @@ def _first_head(network):
 
 def _batched(function, network):
     """`function` of variables and arrays whose first axis is padded to few sizes, and to all devices."""
-    devices = jax.devices()
-    mesh = jax.sharding.Mesh(devices, ("video",))
-    whole, split = PartitionSpec(), PartitionSpec("video")
-    variables = jax.device_put(network.variables, NamedSharding(mesh, whole))
-
-    def alone(variables, arrays):
-        return function(variables, *arrays)
-
-    mapped = jax.shard_map(alone, mesh=mesh, in_specs=(whole, split), out_specs=split)
-    jitted = jax.jit(mapped, compiler_options=compiler_options(devices[0].platform))
-    programs, prepared = {}, {}
-
-    def compiled(placed):
-        """For arrays like these: fused, where oneDNN is used by one CPU."""
-        if len(devices) == 1 and (found := fused(alone, variables, placed)):
-            if found.key not in prepared:
-                prepared[found.key] = jax.device_put(found.prepare(variables))
-            run = jax.jit(found.run, compiler_options=compiler_options(devices[0].platform))
-            return partial(run, prepared[found.key])
-        return partial(jitted, variables)
+    variables, split = jax.device_put(network.variables, sharding(whole=True)), sharding(whole=False)
+    count_of_devices, prepared = len(split.device_set), {}
 
     def call(*arrays):
         count = len(arrays[0])
-        padded = -(-_filled_up(count) // len(devices)) * len(devices)
-        filled = [np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays]
-        if (shape := filled[0].shape) not in programs and len(programs) == SHAPES:
-            jitted.clear_cache()
-            programs.clear()
-            prepared.clear()
-        placed = jax.device_put(filled, NamedSharding(mesh, split))
-        if shape not in programs:
-            programs[shape] = compiled(placed)
-        return np.asarray(programs[shape](placed))[:count]
+        padded = -(-_filled_up(count) // count_of_devices) * count_of_devices
+        filled = tuple(np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays)
+        placed = jax.device_put(filled, split)
+        program = program_for(function, variables, placed)
+        given = variables
+        if program.fused:
+            if (key := program.fused.key) not in prepared:
+                if len(prepared) == PREPARED:
+                    prepared.pop(next(iter(prepared)))
+                prepared[key] = jax.device_put(program.fused.prepare(variables))
+            given = prepared[key]
+        return np.asarray(program.run(given, placed))[:count]
 
     return call
 

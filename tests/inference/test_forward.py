@@ -6,9 +6,9 @@ import pytest
 
 from r3d_jax.errors import InputError
 from r3d_jax.inference import forward as module
+from r3d_jax.inference import programs
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
-from r3d_jax.models import conv3d, onednn_probe
-from r3d_jax.models import fused as fused_module
+from r3d_jax.models import conv3d, fused, onednn_probe
 from r3d_jax.models.cam import grad_cam
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.predict import predict_views
@@ -37,22 +37,41 @@ def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clip
     np.testing.assert_allclose(make_forward(several)(clips), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_on_one_processor_convolutions_are_fused(network, clips, devices, monkeypatch):
+@pytest.fixture
+def fusing(monkeypatch, devices):
+    """One device, and oneDNN for all convolutions; gives what is prepared, call by call."""
     if not onednn_probe.holds("float32", "fused y"):
         pytest.skip("oneDNN's convolution does not hold here")
-    expected, prepared = make_forward(network)(clips), []
-    monkeypatch.setattr(conv3d, "WORTHWHILE", 0)
-    monkeypatch.setattr(jax, "devices", lambda *_: devices[:1])
+    prepared = []
 
-    def fused(*arguments):
-        found = fused_module.fused(*arguments)
+    def noting(*arguments):
+        found = fused.fused(*arguments)
         return found._replace(prepare=lambda variables: prepared.append(1) or found.prepare(variables))
 
-    monkeypatch.setattr(module, "fused", fused)
+    with monkeypatch.context() as patch:
+        patch.setattr(conv3d, "WORTHWHILE", 0)
+        patch.setattr(jax, "devices", lambda *_: devices[:1])
+        patch.setattr(programs, "fused", noting)
+        programs._program.cache_clear()
+        yield prepared
+    programs._program.cache_clear()
+
+
+def test_on_one_processor_convolutions_are_fused(network, clips, fusing):
+    expected = jax.jit(partial(predict_views, model=network.model))(network.variables, clips)
     forward = make_forward(network)
     for count in (1, 2, 1):
         np.testing.assert_allclose(forward(clips[:count]), expected[:count], rtol=1e-4, atol=1e-5)
-    assert prepared == [1]  # for both numbers of videos
+    assert fusing == [1]  # for both numbers of videos
+
+
+def test_few_prepared_copies_of_the_weights_are_kept(network, rng, fusing, monkeypatch):
+    monkeypatch.setattr(module, "PREPARED", 1)
+    forward, counts = make_forward(network), []
+    for frames in (4, 1, 1, 4):  # of one frame, kernels lose what would meet zeros
+        forward(rng.integers(0, 256, (1, 1, frames, 16, 16, 3), np.uint8))
+        counts.append(len(fusing))
+    assert counts == [1, 2, 2, 3]
 
 
 @pytest.mark.slow
@@ -74,24 +93,6 @@ def test_maps_are_those_of_each_video_alone(network, clips):
     maps = make_maps(network)(clips, classes)
     alone = jax.jit(partial(grad_cam, model=network.model))(network.variables, clips, classes)
     np.testing.assert_allclose(maps, alone, rtol=1e-4, atol=1e-6)
-
-
-def test_programs_of_many_frame_sizes_are_not_all_kept(network, rng, monkeypatch):
-    jit, made, kept = jax.jit, [], []
-
-    def mean_colours(_, clips, **__):  # in place of the network: compiled in no time
-        return clips.astype("float32").mean((2, 3, 4))
-
-    monkeypatch.setattr(module, "SHAPES", 2)
-    monkeypatch.setattr(module, "predict_views", mean_colours)
-    with monkeypatch.context() as patch:
-        patch.setattr("jax.jit", lambda *given, **options: made.append(jit(*given, **options)) or made[-1])
-        forward = make_forward(network)
-    (programs,) = made
-    for width in (16, 18, 16, 20, 22, 16, 16):
-        assert forward(rng.integers(0, 256, (1, 1, 4, 16, width, 3), np.uint8)).shape == (1, 1, 3)
-        kept.append(programs._cache_size())
-    assert kept == [1, 2, 2, 1, 2, 1, 1]
 
 
 def test_few_sizes_are_compiled_and_little_is_computed_for_nothing():
