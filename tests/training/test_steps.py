@@ -77,7 +77,7 @@ def three_steps(name, devices, monkeypatch, **changes):
     monkeypatch.setattr(steps, "normalise", lambda x, model: x)  # the case's input is normalised already
     monkeypatch.setattr("r3d_jax.training.devices.compiler_options", lambda platform: FAST)
     # What computes a convolution has tests of its own; this is compiled in two thirds of the time.
-    monkeypatch.setattr(conv3d, "_form_for_cpu", lambda *_, **__: (conv3d.native, False))
+    monkeypatch.setattr(conv3d, "form_for_cpu", lambda *_, **__: (conv3d.native, False))
     options, expected = case(name)
     train, network = options["train"], model(options)
     settings = {name: train[name] for name in ("momentum", "nesterov", "weight_decay")}
