@@ -7,7 +7,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 
@@ -17,7 +16,6 @@ import optax
 from benchmarks.network import CLASSES, Ours, of_clips, random_clips
 from benchmarks.peak import peak_memory
 from benchmarks.timing import describe_machine
-from r3d_jax.freed_memory import keep_freed_memory
 from r3d_jax.models.classifier import build, options
 from r3d_jax.training.devices import placed, pmap, split_over
 from r3d_jax.training.state import abstract_state
@@ -40,27 +38,12 @@ def peaks(flags):
     print(f"| {flags.network}, {flags.batch} clips | {' | '.join(cells)} |", flush=True)
 
 
-def pages(flags):
-    """Prints what clearing pages costs a training step, with freed memory given back and kept."""
-    print("\n| a training step | pages cleared | CPU time of the system | in all | peak |\n|---|---|---|---|---|")
-    for title, kept in (("freed memory given back", []), ("freed memory kept, as the commands do", ["--kept"])):
-        command = [sys.executable, "-m", "benchmarks.memory", *sys.argv[1:], "--alone", *kept]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        cleared, system, total, peak = done.stdout.split()[-4:]
-        print(f"| {title} | {int(cleared):,} | {system} s | {total} s | {int(peak):,} MiB |", flush=True)
-
-
 def train_alone(flags):
-    """Three steps; prints pages and CPU seconds of the last, of the system and in all, and the peak memory in MiB."""
-    if flags.kept:
-        keep_freed_memory()
+    """Three steps; prints the process's peak memory in MiB."""
     ours = Ours(build(flags.network, CLASSES), *random_clips(flags))
     for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_SELF)
         ours.train()
-        after = resource.getrusage(resource.RUSAGE_SELF)
-    system, user = after.ru_stime - before.ru_stime, after.ru_utime - before.ru_utime
-    print(after.ru_minflt - before.ru_minflt, f"{system:.2f} {system + user:.2f}", peak_memory())
+    print(peak_memory())
 
 
 def working_memory(flags):
@@ -84,7 +67,6 @@ def working_memory(flags):
 def main():
     flags = of_clips(__doc__)
     flags.add_argument("--levers", action="store_true", help="also what the settings that lower memory do")
-    flags.add_argument("--kept", action="store_true", help=argparse.SUPPRESS)
     flags.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     flags = flags.parse_args()
     if flags.alone:
@@ -92,8 +74,6 @@ def main():
     print(describe_machine(["torch"]), flush=True)
     if importlib.util.find_spec("torch") and jax.default_backend() == "cpu":
         peaks(flags)
-    if jax.default_backend() == "cpu":
-        pages(flags)
     if flags.levers:
         working_memory(flags)
 

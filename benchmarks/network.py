@@ -21,7 +21,6 @@ import optax
 from benchmarks import opponents
 from benchmarks.timing import describe_machine, interleaved, matrix_peak
 from benchmarks.work import gflop
-from r3d_jax.freed_memory import keep_freed_memory
 from r3d_jax.inference.forward import make_forward
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.training.devices import pmap, replicate, split_over
@@ -178,7 +177,6 @@ def main():
         import torch
 
         torch.set_num_threads(os.cpu_count())
-    keep_freed_memory()  # as the commands do, and for all libraries in this process
     print(describe_machine(LIBRARIES), flush=True)
     measure(flags)
 

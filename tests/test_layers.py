@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "r3d_jax"
 # Below all wings; they import only each other.
-BASE = {"errors", "class_names", "csv_rows", "files", "settings", "parallel", "compiling", "pipelines", "freed_memory"}
+BASE = {"errors", "class_names", "csv_rows", "files", "settings", "parallel", "compiling", "pipelines"}
 ALLOWED = {  # the parts of r3d_jax that a wing's files may import besides their own
     **dict.fromkeys(sorted(BASE), BASE),
     "config": BASE | {"video.clips"},

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 import r3d_jax
 from r3d_jax.cli.flags import with_flags
 from r3d_jax.errors import InputError
-from r3d_jax.freed_memory import keep_freed_memory
 
 # Each is a file of this folder with `TEXT`, `add_flags(parser)` and `call(**flags) -> exit status`.
 COMMANDS = ("train", "prepare", "check", "models", "convert", "predict", "watch", "features", "cam", "export", "serve")
@@ -51,7 +50,6 @@ def guarded(call: Callable, flags: dict[str, Any], named: Mapping[str, str]) -> 
       call: of a command's file, with its `flags`.
       named: {argument: flag}: the flag stands in the message where the library names the argument.
     """
-    keep_freed_memory()
     try:
         sys.exit(call(**flags))
     except BrokenPipeError:  # whoever reads what is printed has seen enough
