@@ -45,8 +45,8 @@ def convolution(
       swap: the kernel is [kt, kh, kw, feature, channel].
       groups: that channels and features are split into; without `swap` alone.
       out: type of what comes out; None: that of `x`.
-      bias: [feature], and behind it
-      shortcut: [clip, *size, feature], which are added; None: nothing is.
+      bias: [feature], added to what comes out; None: nothing is.
+      shortcut: [clip, *size, feature], added after the bias; None: nothing is.
       relu: whether a ReLU comes last.
     """
     if set(dilation) == {1}:
