@@ -1,6 +1,6 @@
 """`r3d_jax cam`: what speaks for a class, painted over a video."""
 
-from r3d_jax.cli.flags import Flags, add_network, path
+from r3d_jax.cli.flags import Flags, add_network, add_onednn, path
 
 TEXT = "Writes a video in which one sees what speaks for a class (Grad-CAM)."
 
@@ -19,6 +19,7 @@ def add_flags(flags: Flags) -> None:
     flags.add_argument(
         "--size", type=int, default=256, help="short edge in pixels of the frames that are written; default: 256"
     )
+    add_onednn(flags)
 
 
 def call(source, checkpoint, video, out, **flags) -> int:

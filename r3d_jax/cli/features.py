@@ -2,7 +2,7 @@
 
 import sys
 
-from r3d_jax.cli.flags import Flags, add_network, add_reading, add_videos, path
+from r3d_jax.cli.flags import Flags, add_network, add_onednn, add_reading, add_videos, path
 
 TEXT = "Writes pooled features of each video into one file; exit status 1 if any video cannot be read."
 
@@ -16,6 +16,7 @@ def add_flags(flags: Flags) -> None:
     add("--block", default="", help="block of the network that is pooled; default: the one that the head reads")
     add("--each_view", action="store_true", help="a row for each view of a video, in place of the views' mean")
     add_reading(flags, together="videos that run through the network together")
+    add_onednn(flags)
 
 
 def call(source, checkpoint, videos, out, **options) -> int:

@@ -73,6 +73,16 @@ def add_dtype(flags: Flags) -> None:
     )
 
 
+def add_onednn(flags: Flags) -> None:
+    """Adds `--onednn`, which `guarded` obeys for every command that has it."""
+    flags.add_argument(
+        "--onednn",
+        choices=("auto", "off"),
+        default="auto",
+        help="whether large convolutions may run in oneDNN on a CPU; default: where its values were found to be right",
+    )
+
+
 def add_runner(flags: Flags, *, otherwise: str) -> None:
     """Adds `runner`, the name of one of Apache Beam's.
 

@@ -3,7 +3,17 @@
 import shutil
 import sys
 
-from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_reading, add_runner, add_videos, check_threshold, path
+from r3d_jax.cli.flags import (
+    Flags,
+    add_dtype,
+    add_network,
+    add_onednn,
+    add_reading,
+    add_runner,
+    add_videos,
+    check_threshold,
+    path,
+)
 from r3d_jax.errors import InputError
 from r3d_jax.settings import check_least
 
@@ -49,6 +59,7 @@ def add_flags(flags: Flags) -> None:
     )
     add("--shards", metavar="COUNT", type=int, default=0, help="files of --out; default: one for each 100 videos")
     add_runner(flags, otherwise="this process predicts")
+    add_onednn(flags)
 
 
 def call(source, checkpoint, videos, listed, top, threshold, format, dtype, timeline, hop, plots, **flags) -> int:

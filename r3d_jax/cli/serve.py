@@ -3,7 +3,7 @@
 import os
 import sys
 
-from r3d_jax.cli.flags import Flags, add_dtype, add_network
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_onednn
 
 TEXT = "Serves a page that a video can be dropped on, and a JSON endpoint for programs, on this machine."
 
@@ -30,6 +30,7 @@ def add_flags(flags: Flags) -> None:
         "R3D_JAX_TOKEN, which other users of this machine do not see",
     )
     add_dtype(flags)
+    add_onednn(flags)
 
 
 def call(source, checkpoint, host, port, max_mb, seconds, requests, token, dtype) -> int:

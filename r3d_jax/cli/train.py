@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from r3d_jax.cli.flags import Flags, path, with_flags
+from r3d_jax.cli.flags import Flags, add_onednn, path, with_flags
 from r3d_jax.errors import InputError
 
 TEXT = "Trains or resumes a run, draws its first training clips, or writes a report on what it has learned."
@@ -55,6 +55,7 @@ def add_flags(flags: Flags) -> None:
     add("--coordinator", default="", metavar="HOST:PORT", help="address of the first of several processes")
     add("--processes", type=int, default=0, help="number of processes that take part, with --coordinator")
     add("--process", type=int, default=-1, help="number of this process among them, from 0, with --coordinator")
+    add_onednn(flags)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

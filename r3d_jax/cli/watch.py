@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from r3d_jax.cli.flags import Flags, add_dtype, add_network, check_threshold, path
+from r3d_jax.cli.flags import Flags, add_dtype, add_network, add_onednn, check_threshold, path
 from r3d_jax.errors import InputError
 
 TEXT = "Watches a camera, a stream, or a file at its own speed, and prints the classes of what was there last."
@@ -38,6 +38,7 @@ def add_flags(flags: Flags) -> None:
         help="write the stretches in which a class reaches `--threshold` as videos, as the network has seen them",
     )
     add_dtype(flags)
+    add_onednn(flags)
 
 
 def call(source, checkpoint, watched, threshold, smoothing, save, dtype) -> int:

@@ -57,9 +57,12 @@ def _describe():
     if lacking := [form for form in _forms(bfloat16) if form not in _holding(bfloat16)]:
         what = "all" if len(lacking) == len(_forms(bfloat16)) else ", ".join(lacking)
         again = f"; remove {path} to try again" if (path := _record(bfloat16)) else ""
+        less = "in oneDNN, but what follows them by itself,"
+        if any("fused" not in form for form in lacking):
+            less = "as sums of 2-D ones, at 0.6 of the speed,"
         return (
-            "convolutions run as sums of 2-D ones, at 0.6 of the speed, where oneDNN's do not hold in jaxlib "
-            f"{jaxlib.__version__} on this processor: {what}{again}"
+            f"convolutions run {less} where oneDNN's do not hold in jaxlib {jaxlib.__version__} on this processor: "
+            f"{what}{again}"
         )
     return f"large convolutions run in oneDNN ({SWITCH}=0 turns it off)"
 

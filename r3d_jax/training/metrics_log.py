@@ -14,10 +14,14 @@ from r3d_jax.errors import InputError
 from r3d_jax.files import whole, write_text
 
 FILE = "metrics.jsonl"
+PAUSE = 10  # seconds at least from one drawing of the curves to the next, which takes a quarter of a second
 
 
 class MetricsLog:
-    """Appends rows of `step`, `kind` ("train" or "eval") and numbers to a run's JSON lines and TensorBoard events."""
+    """Appends rows of `step`, `kind` ("train" or "eval") and numbers to a run's JSON lines and TensorBoard events.
+
+    It is a context, at whose end the curves show all tests.
+    """
 
     def __init__(self, workdir: Path, step: int):
         """Continues at `step`: rows of later steps, which a stopped run had written ahead, are taken back.
@@ -32,21 +36,31 @@ class MetricsLog:
         # Written here and now: the thread of `SummaryWriter` would end on a full disk, and the run wait for it forever.
         self._events = EventsWriter(str(workdir / "tensorboard" / "events"))
         self._event(step + 1, session_log=SessionLog(status=SessionLog.START))  # later events are taken back
+        self._drawn, self._undrawn = time.monotonic(), any(row["kind"] == "eval" for row in kept)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._events.close()
+        if self._undrawn:
+            draw_curves(self._path.parent)
 
     def add(self, step: int, kind: str, **numbers: int | float) -> None:
-        """Appends one row to the JSON lines and to the events: finite numbers by their names, measured at `step`."""
+        """Appends one row to the JSON lines and to the events: finite numbers by their names, measured at `step`.
+
+        Those of a test are drawn too, unless the curves have been drawn a moment ago.
+        """
         row = json.dumps({"step": step, "kind": kind, **numbers}, allow_nan=False)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(row + "\n")
         for name, value in numbers.items():
             self._event(step, summary=scalar(f"{kind}/{name}", value))
         self._events.flush()
+        self._undrawn |= kind == "eval"
+        if self._undrawn and time.monotonic() - self._drawn >= PAUSE:
+            draw_curves(self._path.parent)
+            self._drawn, self._undrawn = time.monotonic(), False
 
     def _event(self, step, **what):
         self._events.write_event(Event(wall_time=time.time(), step=step, **what))

@@ -6,7 +6,7 @@ from r3d_jax.training import advice, from_config, metrics_log, probe, stopping
 from r3d_jax.training.divergence import check_loss
 from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.training.logs import say
-from r3d_jax.training.metrics_log import MetricsLog, draw_curves
+from r3d_jax.training.metrics_log import MetricsLog
 from r3d_jax.training.processes import agree, is_first
 from r3d_jax.training.steps import TrainState
 from r3d_jax.training.task import Task
@@ -54,7 +54,6 @@ def test_state(
     if summary[meter] > max(earlier, default=-1):
         save_best()
     log.add(step, "eval", epoch=epoch, **summary)
-    draw_curves(task.workdir)
     say(f"epoch {epoch} test: {describe(summary, task.test.num_videos, _share(task))}")
 
 

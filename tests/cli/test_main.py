@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import re
 import shutil
 
@@ -12,6 +13,7 @@ import r3d_jax
 from r3d_jax.cli.main import COMMANDS, guarded
 from r3d_jax.config import Config
 from r3d_jax.errors import InputError
+from r3d_jax.models import onednn_probe
 from r3d_jax.weights.run import claim
 
 
@@ -72,6 +74,22 @@ def test_what_a_user_can_put_right_is_one_message_and_what_is_our_fault_a_stack_
     assert ends(lambda: fail(KeyboardInterrupt())) == 130
     with pytest.raises(ZeroDivisionError):
         guarded(lambda: fail(ZeroDivisionError()), {}, {})
+
+
+@pytest.mark.parametrize("wanted, held", [("off", "0"), ("auto", "1")])
+def test_onednn_is_turned_off_for_a_command_and_what_it_starts(monkeypatch, wanted, held):
+    monkeypatch.setenv(onednn_probe.SWITCH, "1")
+    found = []
+    with pytest.raises(SystemExit):
+        guarded(
+            lambda **flags: found.append((flags, os.environ[onednn_probe.SWITCH])), {"onednn": wanted, "top": 1}, {}
+        )
+    assert found == [({"top": 1}, held)]
+
+
+@pytest.mark.parametrize("name", ["train", "predict", "watch", "features", "cam", "serve"])
+def test_every_command_that_computes_can_do_without_onednn(name):
+    assert "--onednn" in {option for action in actions(name)[1] for option in action.option_strings}
 
 
 NETWORK_COMMANDS = {

@@ -86,6 +86,13 @@ def test_a_form_that_ends_the_process_does_not_hold(child, folder):
     assert f"float32 grouped x; remove {record} to try again" in told
 
 
+def test_where_only_fused_forms_do_not_hold_the_convolutions_are_still_onednns(child):
+    child("float32 fused y", does=ABORTS)
+    assert held() == [kind for kind in KINDS if kind != "fused y"]
+    told = "convolutions run in oneDNN, but what follows them by itself, where oneDNN's do not hold in jaxlib "
+    assert describe("float32").startswith(told) and "on this processor: float32 fused y; remove " in describe("float32")
+
+
 def test_a_form_that_differs_does_not_hold(child):
     child("float32 x", does="print(f'{form}: differs'); continue")
     assert held() == ["y", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y"]

@@ -5,6 +5,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from r3d_jax.errors import InputError
+from r3d_jax.training import metrics_log
 from r3d_jax.training.metrics_log import MetricsLog, draw_curves, read
 
 
@@ -92,3 +93,15 @@ def test_the_curves_are_a_picture_at_any_stage(tmp_path):
         write(tmp_path, 0, rows)
         draw_curves(tmp_path)
         assert matplotlib.image.imread(tmp_path / "curves.png").std() > 0.01
+
+
+def test_tests_are_drawn_at_the_end_and_before_it_unless_that_was_a_moment_ago(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(metrics_log, "draw_curves", lambda folder: drawn.append([row["step"] for row in read(folder)]))
+    write(tmp_path, 0, [(1, "train", {"loss": 1.0})])
+    assert not drawn
+    write(tmp_path, 1, [(step, "eval", {"loss": 1.0}) for step in (2, 3)])
+    assert drawn == [[1, 2, 3]]
+    monkeypatch.setattr(metrics_log, "PAUSE", 0)
+    write(tmp_path, 3, [(4, "train", {"loss": 1.0}), (5, "eval", {"loss": 1.0})])
+    assert drawn[1:] == [[1, 2, 3, 4], [1, 2, 3, 4, 5]]
