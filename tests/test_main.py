@@ -25,11 +25,11 @@ TINY = Path(__file__).parent / "tiny.py"
 
 @pytest.fixture(scope="module")
 def demo(main, data_dir, demo_videos, tmp_path_factory):
-    """The README's demo command in half its epochs: the run folder and what it printed."""
+    """The README's demo command in three quarters of its epochs: the run folder and what it printed."""
     run = tmp_path_factory.mktemp("runs") / "demo"
-    half = ("--config.train.epochs=4", "--config.optim.milestones=(3,)")
+    fewer = ("--config.train.epochs=6", "--config.optim.milestones=(5,)", "--config.eval.every=6")
     status, printed = main(
-        "--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}", *half, XLA_FLAGS=""
+        "--config=configs/demo.py", f"--workdir={run}", f"--config.data.data_dir={data_dir}", *fewer, XLA_FLAGS=""
     )
     assert status == 0, printed
     return run, printed
@@ -40,8 +40,8 @@ def test_the_demo_tells_motions_apart(demo):
     run, printed = demo
     last = [row for row in read(run) if row["kind"] == "eval"][-1]
     assert last["videos"] == 128 and last["clips"] == 1280
-    assert last["video_top1"] >= 0.7  # chance is 0.125; after all eight epochs it is above 0.9
-    assert re.search(r"epoch 4 test: video-level top-1 \d\d\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed)
+    assert last["video_top1"] >= 0.7  # chance is 0.125; four seeds gave 0.94 to 1
+    assert re.search(r"epoch 6 test: video-level top-1 \d\d\.\d\d%, top-5 .* of 128 videos; clip-level top-1", printed)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_run_folder_holds_all_that_is_promised(demo):
     assert {row["kind"] for row in read(run)} == {"train", "eval"}
     assert list((run / "tensorboard").glob("events*"))
     assert matplotlib.image.imread(run / "curves.png").shape[2] == 4
-    assert (run / "checkpoints" / "last" / "128").is_dir() and list((run / "checkpoints" / "best").iterdir())
+    assert (run / "checkpoints" / "last" / "192").is_dir() and list((run / "checkpoints" / "best").iterdir())
     train = [row for row in read(run) if row["kind"] == "train"]
     assert {"loss", "accuracy", "learning_rate", "clips_per_second", "data_wait", "epoch"} <= set(train[0])
     assert train[0]["learning_rate"] == pytest.approx(0.05) and train[-1]["learning_rate"] == pytest.approx(0.005)

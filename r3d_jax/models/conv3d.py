@@ -121,8 +121,7 @@ def _is_depthwise(channels, features, window):
 
 by_onednn = partial(_by, onednn)
 
-WORTHWHILE = 3 * 10**8  # multiply-adds, some milliseconds: for less, oneDNN does not make up for a program never stored
-WORTHWHILE_OF_GROUPS = 4 * 10**7  # which XLA's convolutions take an eighth as fast
+WORTHWHILE = 3 * 10**6  # multiply-adds: for less, oneDNN gains nothing, and a program without it can be stored
 
 
 def _worthwhile(a, b, *, wanted, window):
@@ -133,7 +132,7 @@ def _worthwhile(a, b, *, wanted, window):
     if wanted == "k" and (alone or many):
         return False  # sums of products, or with so many channels the taps, are faster
     work = a.shape[0] * math.prod((*window.out, *window.kernel, together))
-    return work >= (WORTHWHILE if alone or window.groups == 1 else WORTHWHILE_OF_GROUPS)
+    return work >= WORTHWHILE
 
 
 def _in_float32(form, a, b, **params):

@@ -1,3 +1,4 @@
+import math
 import re
 from functools import cache, partial
 from pathlib import Path
@@ -22,13 +23,14 @@ def everything_worthwhile(monkeypatch):
     if not onednn_probe.holds("float32", "y"):
         pytest.skip("oneDNN's convolution does not hold here")
     monkeypatch.setattr(module, "WORTHWHILE", 0)
-    monkeypatch.setattr(module, "WORTHWHILE_OF_GROUPS", 0)
 
 
 @pytest.fixture(params=["portable", "onednn", "native"])
 def lowering(request, monkeypatch):
     if request.param == "onednn":
         request.getfixturevalue("everything_worthwhile")
+    else:
+        monkeypatch.setattr(module, "WORTHWHILE", math.inf)
     if request.param == "native":  # what a GPU or a TPU runs
         monkeypatch.setattr(module, "portable", module.native)
 

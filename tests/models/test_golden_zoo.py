@@ -1,11 +1,10 @@
 """Networks of PyTorchVideo, mmaction2, 3D-ResNets-PyTorch and IG-65M compute what their own code does."""
 
-from functools import partial
-
 import flax
 import jax
 import numpy as np
 import pytest
+from blockwise import blockwise
 from closeness import close
 from namings import thin
 from seeded import arrays_of, case_of, clips, drawn, tensors
@@ -42,10 +41,10 @@ def network_of(name):
     return model, {key: blocks[key] for key in options["feature_shapes"]}
 
 
-def outputs(variables, x, *, model, blocks):
+def outputs(variables, x, *, model, blocks, effort):
     """The logits, and the outputs of blocks."""
     trunk = {kind: tree["trunk"] for kind, tree in variables.items()}
-    features = model.trunk.apply(trunk, x, names=tuple(blocks.values()))
+    features = blockwise(model.trunk, compiler_options=effort)(trunk, x, names=tuple(blocks.values()))
     head = {"params": variables["params"]["heads_0"]}
     return model.heads[0].apply(head, features[blocks["stage4"]]), {key: features[name] for key, name in blocks.items()}
 
@@ -69,9 +68,8 @@ def run(name, variables, dtype):
     model, blocks = network_of(name)
     with jax.enable_x64(dtype == np.float64):
         variables, x = jax.tree.map(lambda leaf: leaf.astype(dtype), (variables, clips(case_of(name))))
-        depthwise = "csn" in name  # whose convolutions compute little
-        apply = jax.jit(partial(outputs, model=model, blocks=blocks), compiler_options=SOON if depthwise else FAST)
-        return jax.device_get(apply(variables, x))
+        effort = SOON if "csn" in name else FAST  # whose convolutions compute little
+        return jax.device_get(outputs(variables, x, model=model, blocks=blocks, effort=effort))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,7 +116,7 @@ MUTANTS = [  # a network, and options or convolutions with which its weights mea
 def test_weights_under_another_option_give_other_logits(name, change, monkeypatch):
     model = thin(name)
     variables, x = drawn(model), np.random.default_rng(0).standard_normal((1, 16, 32, 32, 3), np.float32)
-    expected = jax.jit(model.apply, compiler_options=SOON)(variables, x)
+    expected = blockwise(model, compiler_options=SOON)(variables, x)
     if callable(change):
         convs = resnet3d.residual_convs
         monkeypatch.setattr(
@@ -127,7 +125,7 @@ def test_weights_under_another_option_give_other_logits(name, change, monkeypatc
         mutant = model
     else:
         mutant = model.clone(trunk=model.trunk.clone(**change))
-    found = jax.jit(lambda variables, x: mutant.apply(variables, x), compiler_options=SOON)(variables, x)
+    found = blockwise(mutant, compiler_options=SOON)(variables, x)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         close(found, expected, 1e-4)
 
