@@ -79,7 +79,7 @@ def add_onednn(flags: Flags) -> None:
         "--onednn",
         choices=("auto", "off"),
         default="auto",
-        help="whether large convolutions may run in oneDNN on a CPU; default: where its values were found to be right",
+        help="whether convolutions may run in oneDNN on a CPU; default: where its values were found to be right",
     )
 
 

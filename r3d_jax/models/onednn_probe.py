@@ -64,7 +64,7 @@ def _describe():
             f"convolutions run {less} where oneDNN's do not hold in jaxlib {jaxlib.__version__} on this processor: "
             f"{what}{again}"
         )
-    return f"large convolutions run in oneDNN ({SWITCH}=0 turns it off)"
+    return f"convolutions run in oneDNN ({SWITCH}=0 turns it off)"
 
 
 def _is_for_this_system():

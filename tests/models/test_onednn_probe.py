@@ -56,7 +56,7 @@ def held(dtype="float32"):
 def test_what_holds_is_found_out_once(child, folder):
     count = child()
     assert held() == list(KINDS) and held("bfloat16") == [] and held("float64") == [] and count() == 1
-    told = "large convolutions run in oneDNN (R3D_JAX_ONEDNN=0 turns it off); activations are"
+    told = "convolutions run in oneDNN (R3D_JAX_ONEDNN=0 turns it off); activations are"
     assert describe("float32") == f"{told} float32"
     assert describe("bfloat16") == f"{told} bfloat16, computed in float32 on this processor"
     assert child("float32 y", does=ABORTS)() == 1 and held() == list(KINDS)

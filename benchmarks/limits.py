@@ -1,0 +1,84 @@
+"""python -m benchmarks.limits [NETWORK ...]: from how many multiply-adds on oneDNN takes a convolution.
+
+Networks on small clips, on a CPU: CPU seconds of compiling a training step, and seconds of a training step and of a
+forward pass, in turn, medians, by the least work that oneDNN is called for. For less, convolutions are sums of 2-D
+ones; a program without oneDNN can be stored. Weights and clips are random.
+"""
+
+import argparse
+import math
+import time
+from functools import partial
+
+import jax
+import numpy as np
+
+from benchmarks.timing import describe_machine, interleaved
+from r3d_jax.models import conv3d
+from r3d_jax.models.classifier import build
+from r3d_jax.models.predict import predict_fn
+from r3d_jax.training.optim import sgd
+from r3d_jax.training.state import init_state
+from r3d_jax.training.steps import train_step
+from r3d_jax.video.clips import ClipSpec
+
+CASES = {  # name: network, its options, clips, frames, height and width
+    "demo": ("r3d_18", {"planes": 8, "stem_planes": 8}, 16, 8, 32),
+    "demo, one clip": ("r3d_18", {"planes": 8, "stem_planes": 8}, 1, 8, 32),
+    "r3d_50": ("r3d_50", {}, 2, 8, 64),
+    "x3d_s": ("x3d_s", {}, 4, 8, 64),
+    "ircsn_50": ("ircsn_50", {}, 2, 8, 64),
+    "slowfast_r50": ("slowfast_r50", {}, 1, 32, 64),
+}
+LIMITS = (math.inf, 3e8, 3e7, 3e6, 0)
+
+
+def programs(model, state, batch, limit):
+    """A training step and a forward pass to run, and CPU seconds that compiling the step took."""
+    conv3d.WORTHWHILE = limit
+    jax.clear_caches()
+    step = jax.jit(partial(train_step, model=model, tx=sgd(0.1)))
+    views = batch["clip"][:, None]
+    start = time.process_time()
+    step = step.lower(state, batch).compile()
+    seconds = time.process_time() - start
+    predict = jax.jit(partial(predict_fn, model=model)).lower(state.variables, views).compile()
+    return (
+        lambda: jax.block_until_ready(step(state, batch)),
+        lambda: jax.block_until_ready(predict(state.variables, views)),
+        seconds,
+    )
+
+
+def measure(name, runs):
+    """Prints the rows of a network."""
+    network, options, count, frames, size = CASES[name]
+    model = build(network, 8, **options)
+    clip = ClipSpec(frames=frames, crop=size, train_sizes=(size, size), test_size=size)
+    state = init_state(model, sgd(0.1), clip=clip)
+    clips = np.random.default_rng(0).integers(0, 256, (count, frames, size, size, 3), np.uint8)
+    batch = {"clip": clips, "label": np.arange(count, dtype=np.int32) % 8}
+    made = {limit: programs(model, state, batch, limit) for limit in LIMITS}
+    steps, forward = (interleaved({limit: each[k] for limit, each in made.items()}, runs) for k in (0, 1))
+    for limit, (*_, seconds) in made.items():
+        ratios = [f"{times[LIMITS[0]] / times[limit]:.2f}" for times in (steps, forward)]
+        cells = [f"{seconds:.1f} s", f"{steps[limit]:.3f} s", ratios[0], f"{forward[limit]:.4f} s", ratios[1]]
+        print(f"| {name}, {count} x {frames}x{size}x{size} | {limit:.0e} | {' | '.join(cells)} |", flush=True)
+
+
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("networks", nargs="*", default=list(CASES), help="of those that the script knows; none: all")
+    flags.add_argument("--runs", type=int, default=9)
+    flags = flags.parse_args()
+    jax.config.update("jax_enable_compilation_cache", False)
+    print(describe_machine([]), flush=True)
+    print(
+        "\n| | least work | compiling | training step | speed | forward pass | speed |\n|---|---|---|---|---|---|---|"
+    )
+    for name in flags.networks:
+        measure(name, flags.runs)
+
+
+if __name__ == "__main__":
+    main()
