@@ -70,6 +70,7 @@ def test_training_finds_what_happens_together(made):
     assert json.loads((run / "network.json").read_text())["heads"][0]["activation"] == "sigmoid"
 
 
+@pytest.mark.slow
 def test_predictions_are_the_classes_above_a_threshold(made, capsys):
     folder, run, _ = made
     videos = [folder / f"v{i}.avi" for i in (0, 1, 2, 3)]

@@ -31,6 +31,7 @@ def test_each_is_the_others_transpose(x, rng):
     close(total, x.sum((0, 1, 2)))
 
 
+@pytest.mark.slow
 def test_they_can_be_mapped_and_differentiated_twice(x):
     def loss(x):
         return (spread(channel_sum(x) ** 2, x.shape) * x).sum()
