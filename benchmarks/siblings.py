@@ -119,7 +119,7 @@ class Theirs:
 
     def train(self):
         self.network.train()
-        labels = self.torch.zeros(len(self.batch), dtype=self.torch.long)
+        labels = self.torch.zeros(NETWORKS[self.name][1], dtype=self.torch.long)
         loss = self.torch.nn.functional.cross_entropy(self.network(self._input(self.batch)), labels)
         self.optimizer.zero_grad()
         loss.backward()
