@@ -4,14 +4,12 @@ CPU seconds until a program for a new frame size can run (tracing, preparing the
 forward pass, in turn, medians, with their ratios. On one CPU with oneDNN; weights and clips are random.
 """
 
-import argparse
-import time
 from functools import partial
 
 import jax
 import numpy as np
 
-from benchmarks.timing import describe_machine, interleaved
+from benchmarks.timing import asked_for, cpu_seconds, describe_machine, interleaved
 from r3d_jax.compiling import compiler_options
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.fused import fused
@@ -25,11 +23,6 @@ CASES = {  # network: clips, frames, height and width
     "x3d_s": ((8, 13, 128),),
     "slowfast_r50": ((1, 32, 112),),
 }
-
-
-def cpu_seconds(function):
-    start = time.process_time()
-    return function(), time.process_time() - start
 
 
 def measure(name, clips, frames, size, runs):
@@ -61,15 +54,12 @@ def measure(name, clips, frames, size, runs):
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("networks", nargs="*", default=list(CASES), help="of those that the script knows; none: all")
-    flags.add_argument("--runs", type=int, default=9)
-    flags = flags.parse_args()
+    networks, runs = asked_for(__doc__, CASES)
     print(describe_machine([]), flush=True)
     print("\n| | until it runs | fused | ratio | forward pass | fused | ratio |\n|---|---|---|---|---|---|---|")
-    for name in flags.networks:
+    for name in networks:
         for case in CASES[name]:
-            measure(name, *case, flags.runs)
+            measure(name, *case, runs)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,13 @@ forward pass, in turn, medians, by the least work that oneDNN is called for. For
 ones; a program without oneDNN can be stored. Weights and clips are random.
 """
 
-import argparse
 import math
-import time
 from functools import partial
 
 import jax
 import numpy as np
 
-from benchmarks.timing import describe_machine, interleaved
+from benchmarks.timing import asked_for, cpu_seconds, describe_machine, interleaved
 from r3d_jax.models import conv3d
 from r3d_jax.models.classifier import build
 from r3d_jax.models.predict import predict_fn
@@ -37,11 +35,9 @@ def programs(model, state, batch, limit):
     """A training step and a forward pass to run, and CPU seconds that compiling the step took."""
     conv3d.WORTHWHILE = limit
     jax.clear_caches()
-    step = jax.jit(partial(train_step, model=model, tx=sgd(0.1)))
+    jitted = jax.jit(partial(train_step, model=model, tx=sgd(0.1)))
     views = batch["clip"][:, None]
-    start = time.process_time()
-    step = step.lower(state, batch).compile()
-    seconds = time.process_time() - start
+    step, seconds = cpu_seconds(lambda: jitted.lower(state, batch).compile())
     predict = jax.jit(partial(predict_fn, model=model)).lower(state.variables, views).compile()
     return (
         lambda: jax.block_until_ready(step(state, batch)),
@@ -67,17 +63,14 @@ def measure(name, runs):
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("networks", nargs="*", default=list(CASES), help="of those that the script knows; none: all")
-    flags.add_argument("--runs", type=int, default=9)
-    flags = flags.parse_args()
+    networks, runs = asked_for(__doc__, CASES)
     jax.config.update("jax_enable_compilation_cache", False)
     print(describe_machine([]), flush=True)
     print(
         "\n| | least work | compiling | training step | speed | forward pass | speed |\n|---|---|---|---|---|---|---|"
     )
-    for name in flags.networks:
-        measure(name, flags.runs)
+    for name in networks:
+        measure(name, runs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the scripts of this folder time with, and what they say of the machine."""
 
+import argparse
 import importlib.util
 import os
 import statistics
@@ -22,6 +23,21 @@ def interleaved(runs, rounds):
             if number:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(each) for name, each in times.items()}
+
+
+def cpu_seconds(function):
+    """What a function returns, and the seconds of the processor that it takes."""
+    start = time.process_time()
+    return function(), time.process_time() - start
+
+
+def asked_for(document, cases):
+    """(those of `cases` that the command line names, or all; how often each is to run): for a script of `document`."""
+    flags = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("networks", nargs="*", default=list(cases), help="of those that the script knows; none: all")
+    flags.add_argument("--runs", type=int, default=9)
+    found = flags.parse_args()
+    return found.networks, found.runs
 
 
 def matrix_peak(dtype, rounds=5):

@@ -1,6 +1,6 @@
 """python main.py --config configs/demo.py
 
-A thin R3D-18 on the built-in data set, whose eight classes differ by motion alone: a minute on two CPU cores,
+A thin R3D-18 on the built-in data set, whose eight classes differ by motion alone: one to two minutes on two cores,
 at least 90 % video-level top-1 (chance: 12.5 %).
 """
 

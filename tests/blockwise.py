@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+OWN = ("name", "parent")  # of a module, which its equals do not share
+
 
 def blockwise(module: nn.Module, **options) -> Callable:
     """`module.apply`, in which each block of its trunk is a program of its own, compiled with `options`."""
@@ -26,6 +28,3 @@ def blockwise(module: nn.Module, **options) -> Callable:
             return module.apply(variables, jnp.asarray(x), **arguments)
 
     return apply
-
-
-OWN = ("name", "parent")

@@ -50,10 +50,11 @@ def guarded(call: Callable, flags: dict[str, Any], named: Mapping[str, str]) -> 
       call: of a command's file, with its `flags` but for `onednn`, which is obeyed here.
       named: {argument: flag}: the flag stands in the message where the library names the argument.
     """
-    if {"onednn": "auto", **flags}["onednn"] == "off":
+    flags = dict(flags)
+    if flags.pop("onednn", "auto") == "off":
         os.environ["R3D_JAX_ONEDNN"] = "0"  # for this process and those that it starts
     try:
-        sys.exit(call(**{name: value for name, value in flags.items() if name != "onednn"}))
+        sys.exit(call(**flags))
     except BrokenPipeError:  # whoever reads what is printed has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
