@@ -143,9 +143,13 @@ def _appearance(rng):
 
 
 def _draw_frame(appearance, dot, rng) -> UInt8[np.ndarray, "height width 3"]:
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    noise = rng.normal(0, 4, (HEIGHT, WIDTH, 1))
+    frame = appearance.background + noise
+    reach = appearance.dot_radius + 1  # most of a frame is background
+    near = tuple(slice(max(0, int(at - reach)), min(n, int(at + reach) + 1)) for at, n in zip(dot, noise.shape))
+    rows, columns = np.ogrid[near]
     inside = np.clip(appearance.dot_radius + 0.5 - np.hypot(rows - dot[0], columns - dot[1]), 0, 1)[..., None]
-    frame = appearance.background * (1 - inside) + appearance.colour * inside + rng.normal(0, 4, (HEIGHT, WIDTH, 1))
+    frame[near] = appearance.background[near] * (1 - inside) + appearance.colour * inside + noise[near]
     return frame.clip(0, 255).astype(np.uint8)
 
 
