@@ -17,7 +17,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from r3d_jax.models import depthwise, onednn, onednn_probe, stacked, taps
+from r3d_jax.models import depthwise, onednn, onednn_gradient, onednn_probe, stacked, taps
 from r3d_jax.models.window import Window, input_gradient
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
@@ -119,7 +119,12 @@ def _is_depthwise(channels, features, window):
     return 1 < channels == features == window.groups
 
 
-by_onednn = partial(_by, onednn)
+def by_onednn(a, b, *, wanted, window):
+    """By oneDNN's convolutions."""
+    if wanted == "k":
+        return onednn_gradient.kernel_gradient(a, b, window)
+    return _by(onednn, a, b, wanted=wanted, window=window)
+
 
 WORTHWHILE = 3 * 10**6  # multiply-adds: for less, oneDNN gains nothing, and a program without it can be stored
 
@@ -128,7 +133,7 @@ def _worthwhile(a, b, *, wanted, window):
     """Whether oneDNN is the faster one, where it holds."""
     channels, features = _channels(a, b, wanted, window)
     alone, together = _is_depthwise(channels, features, window), channels * features // window.groups
-    many = window.kernel != (1, 1, 1) and together // window.groups > 2**15
+    many = window.kernel[1:] != (1, 1) and together // window.groups > 2**15
     if wanted == "k" and (alone or many):
         return False  # sums of products, or with so many channels the taps, are faster
     work = a.shape[0] * math.prod((*window.out, *window.kernel, together))

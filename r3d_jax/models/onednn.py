@@ -6,15 +6,10 @@ description looks like, and a wrong one ends the process: `onednn_probe.holds` k
 """
 
 import json
-import math
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
 from r3d_jax.models.window import turned_round
-
-VECTOR = 16  # channels, of a processor with AVX-512
 
 
 def convolution(
@@ -115,78 +110,3 @@ def transposed(y, kernel, size, *, low, high, groups):
     if groups > 1:
         return convolution(y, turned_round(kernel, groups), size, low=low, high=high, groups=groups)
     return convolution(y, kernel, size, low=low, high=high, swap=True)  # oneDNN turns a large kernel faster than XLA
-
-
-def kernel_gradient(x, y, window):
-    """The gradient with respect to the kernel [kt, kh, kw, channel / groups, feature] of a convolution.
-
-    Clip by clip it is a convolution of the clip with its output's gradient as the kernel.
-
-    Args:
-      x: clips [clip, t, h, w, channel].
-      y: the output's gradient [clip, t2, h2, w2, feature].
-      window: of the convolution.
-    """
-    if window.groups > 1:
-        return _of_groups(x, y, window)
-    channels, features, dtype = x.shape[4], y.shape[4], x.dtype
-    if window.kernel == (1, 1, 1) and not any(window.padding):
-        x = x[:, *(slice(None, None, s) for s in window.stride)]
-        x, y = (values.astype(jnp.float32).reshape(-1, values.shape[4]) for values in (x, y))  # XLA's product is exact
-        return (x.T @ y).astype(dtype).reshape(1, 1, 1, channels, features)
-
-    # That convolution has no channels: those of the clip lie along the width, where they are positions like others.
-    def along_width(values):
-        return *values[:2], values[2] * channels
-
-    size, low = along_width(window.size), along_width(window.padding)
-    dilation, wanted = along_width(window.stride), along_width(window.kernel)
-    kept, high = _met(size, low, dilation, window.out, wanted)
-
-    def add(total, clip_and_gradient):
-        clip, gradient = clip_and_gradient
-        clip = clip.reshape(size)[kept][None, ..., None]
-        kernel, options = gradient[..., None, :], {"low": low, "high": high, "dilation": dilation, "out": jnp.float32}
-        return total + convolution(clip, kernel, wanted, **options), None
-
-    total, _ = lax.scan(add, jnp.zeros((1, *wanted, features), jnp.float32), (x, y))
-    return total.reshape(*window.kernel, channels, features).astype(dtype)
-
-
-def _of_groups(x, y, window):
-    """The kernel's gradient, of as many groups together as fill a vector; what lies between two of them is left out.
-
-    That convolution has the outputs along the width as its channels: a position of the kernel meets every one of them
-    at a place of its own. Kernel positions along the width, and the clip's channels, lie along its width.
-    """
-    groups, (kt, kh, kw), outputs, stride = window.groups, window.kernel, window.out[2], window.stride[2]
-    channels, features = x.shape[4] // groups, y.shape[4] // groups
-    together = math.gcd(groups, -(-VECTOR // channels))
-    kept, high = _met(window.size, window.padding, window.stride, window.out, window.kernel)
-    wanted = (kt, kh, kw * together * channels)
-    options = {"low": (*window.padding[:2], 0), "high": (*high[:2], 0), "dilation": (*window.stride[:2], 1)}
-
-    def add(total, clip_and_gradient):
-        clip, gradient = clip_and_gradient
-        clip = lax.optimization_barrier(clip[kept].swapaxes(2, 3))  # or each position would turn it round anew
-        clip = jnp.pad(clip, [(0, 0)] * 3 + [(window.padding[2], high[2])])
-        clip = jnp.stack([clip[..., p : p + (outputs - 1) * stride + 1 : stride] for p in range(kw)], 2)
-        clip = clip.reshape(1, *clip.shape[:2], wanted[2], outputs)
-        return total + convolution(clip, gradient[:, :, None], wanted, **options, out=jnp.float32), None
-
-    def of_part(part):
-        widths = together * channels, together * features
-        taken = tuple(lax.dynamic_slice_in_dim(a, part * n, n, 4) for a, n in zip((x, y), widths))
-        total, _ = lax.scan(add, jnp.zeros((1, *wanted, widths[1]), jnp.float32), taken)
-        total = total.reshape(*window.kernel, together, channels, together, features)
-        return jnp.diagonal(total, axis1=3, axis2=5)  # [kt, kh, kw, channel, feature, group]
-
-    parts = lax.map(of_part, jnp.arange(groups // together))
-    return parts.transpose(1, 2, 3, 4, 0, 6, 5).reshape(*window.kernel, channels, y.shape[4]).astype(x.dtype)
-
-
-def _met(size, low, dilation, positions, wanted):
-    """What `positions` of a kernel meet of each axis, if `wanted` values are to come out, and the zeros after it."""
-    reach = [(m - 1) * d + k for m, d, k in zip(positions, dilation, wanted)]
-    high = [r - n - lo for r, n, lo in zip(reach, size, low)]
-    return tuple(slice(0, n + min(0, hi)) for n, hi in zip(size, high)), [max(0, hi) for hi in high]

@@ -29,7 +29,7 @@ SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y")
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
 SECONDS = 60  # for all forms, which take five or six
-SOURCES = ("onednn.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
+SOURCES = ("onednn.py", "onednn_gradient.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
 
 
 def holds(dtype: str, kind: str) -> bool:

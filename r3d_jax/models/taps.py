@@ -8,7 +8,7 @@ So the gradients are such convolutions as well, and not the transposes that JAX 
 import jax.numpy as jnp
 from jax import lax
 
-from r3d_jax.models.window import turned_round
+from r3d_jax.models.window import frames_met, turned_round
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
@@ -24,7 +24,7 @@ def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
     """
     total = None
     for tap in range(kernel.shape[0]):
-        met = _met(tap, x.shape[1], size[0], stride[0], low[0])
+        met = frames_met(tap, x.shape[1], size[0], stride[0], low[0])
         if not met:
             continue
         first, last, start = met
@@ -64,7 +64,7 @@ def kernel_gradient(x, y, window):
     high = [max(0, r - n - p) for r, n, p in zip(reach, window.size, window.padding)]
     taps = []
     for tap in range(window.kernel[0]):
-        met = _met(tap, x.shape[1], window.out[0], window.stride[0], window.padding[0])
+        met = frames_met(tap, x.shape[1], window.out[0], window.stride[0], window.padding[0])
         if not met:
             taps.append(jnp.zeros((*window.kernel[1:], channels, features), x.dtype))
             continue
@@ -77,13 +77,6 @@ def kernel_gradient(x, y, window):
         out = _conv2d(frames, gradient, (1, 1), low, high[1:], groups=groups, dilation=dilation)
         taps.append(out[:, : window.kernel[1], : window.kernel[2]].transpose(1, 2, 0, 3))
     return jnp.stack(taps)
-
-
-def _met(tap, frames, outputs, stride, padding):
-    """First and last output that meets a frame at `tap`, and the first such frame; None if there is none."""
-    first = max(0, -((tap - padding) // stride))
-    last = min(outputs - 1, (frames - 1 + padding - tap) // stride)
-    return (first, last, first * stride + tap - padding) if first <= last else None
 
 
 def _merged(x):

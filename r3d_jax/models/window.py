@@ -35,6 +35,13 @@ def turned_round(kernel, groups):
     return kernel.reshape(*positions, features // groups, groups * channels)
 
 
+def frames_met(tap, frames, outputs, stride, padding):
+    """First and last output that meets a frame at `tap`, and the first such frame; None if there is none."""
+    first = max(0, -((tap - padding) // stride))
+    last = min(outputs - 1, (frames - 1 + padding - tap) // stride)
+    return (first, last, first * stride + tap - padding) if first <= last else None
+
+
 def input_gradient(y, kernel, window, transposed):
     """The gradient with respect to the clips [clip, t, h, w, channel] of a convolution.
 

@@ -15,3 +15,17 @@ def takes_bfloat16(shared, once):
             told = onednn_probe._run_child(forms, time.monotonic() + 60)[0] if forms else {}
             path.write_text("yes" if any(told.values()) else "")
     return bool(path.read_text())
+
+
+@pytest.fixture
+def here():
+    """oneDNN's convolution."""
+    if not onednn_probe.holds("float32", "y"):
+        pytest.skip("oneDNN's convolution does not hold here")
+
+
+@pytest.fixture
+def short(takes_bfloat16):
+    """oneDNN's convolution in bfloat16."""
+    if not takes_bfloat16:
+        pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
