@@ -27,9 +27,9 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
-from jaxtyping import install_import_hook  # noqa: E402
+import shapes  # noqa: E402
 
-install_import_hook("r3d_jax", "shapes.typechecked")
+shapes.check("r3d_jax")
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
