@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from benchmarks.timing import asked_for, cpu_seconds, describe_machine, interleaved
+from r3d_jax.compiling import compiler_options
 from r3d_jax.models import conv3d
 from r3d_jax.models.classifier import build
 from r3d_jax.models.predict import predict_fn
@@ -35,10 +36,11 @@ def programs(model, state, batch, limit):
     """A training step and a forward pass to run, and CPU seconds that compiling the step took."""
     conv3d.WORTHWHILE = limit
     jax.clear_caches()
-    jitted = jax.jit(partial(train_step, model=model, tx=sgd(0.1)))
+    how = {"compiler_options": compiler_options("cpu")}
+    jitted = jax.jit(partial(train_step, model=model, tx=sgd(0.1)), **how)
     views = batch["clip"][:, None]
     step, seconds = cpu_seconds(lambda: jitted.lower(state, batch).compile())
-    predict = jax.jit(partial(predict_fn, model=model)).lower(state.variables, views).compile()
+    predict = jax.jit(partial(predict_fn, model=model), **how).lower(state.variables, views).compile()
     return (
         lambda: jax.block_until_ready(step(state, batch)),
         lambda: jax.block_until_ready(predict(state.variables, views)),
