@@ -13,7 +13,7 @@ wrapped = jaxtyping.jaxtyped
 
 
 def jaxtyped(function=None, /, **options):
-    """jaxtyping's, but for functions that say nothing of their arguments: half of all, and there is nothing to check."""
+    """jaxtyping's, but for the many functions that say nothing of their arguments: there is nothing to check."""
     if function is None:
         return partial(jaxtyped, **options)
     return function if isfunction(function) and not function.__annotations__ else wrapped(function, **options)

@@ -10,11 +10,10 @@ from jaxtyping import Float
 from r3d_jax.errors import InputError
 from r3d_jax.inference.programs import program_for, sharding
 from r3d_jax.models.cam import grad_cam
+from r3d_jax.models.fused import prepared_once
 from r3d_jax.models.head import ACTIVATIONS, Head
 from r3d_jax.models.predict import Videos, average_views, predict_views
 from r3d_jax.weights.trained import TrainedNetwork
-
-PREPARED = 2  # copies of the weights that are kept beside them, prepared for other sizes of clips
 
 
 def make_forward(network: TrainedNetwork, **static) -> Callable[[Videos], Float[np.ndarray, "video view class"]]:
@@ -106,7 +105,7 @@ def _first_head(network):
 def _batched(function, network):
     """`function` of variables and arrays whose first axis is padded to few sizes, and to all devices."""
     variables, split = jax.device_put(network.variables, sharding(whole=True)), sharding(whole=False)
-    count_of_devices, prepared = len(split.device_set), {}
+    count_of_devices, prepared = len(split.device_set), prepared_once(variables)
 
     def call(*arrays):
         count = len(arrays[0])
@@ -114,14 +113,7 @@ def _batched(function, network):
         filled = tuple(np.concatenate([x, np.repeat(x[-1:], padded - count, 0)]) for x in arrays)
         placed = jax.device_put(filled, split)
         program = program_for(function, variables, placed)
-        given = variables
-        if program.fused:
-            if (key := program.fused.key) not in prepared:
-                if len(prepared) == PREPARED:
-                    prepared.pop(next(iter(prepared)))
-                prepared[key] = jax.device_put(program.fused.prepare(variables))
-            given = prepared[key]
-        return np.asarray(program.run(given, placed))[:count]
+        return np.asarray(program.run(prepared(program.fused), placed))[:count]
 
     return call
 

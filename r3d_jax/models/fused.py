@@ -34,6 +34,9 @@ COMPUTED = {
 }
 
 
+KEPT = 2  # copies of the weights, prepared for other sizes of clips
+
+
 class Fused(NamedTuple):
     """A function of variables and arrays in two parts: `run(prepare(variables), *arrays)` is the function's value.
 
@@ -83,6 +86,28 @@ def fused(function: Callable[..., Any], variables: Any, *arrays: Any) -> Fused |
     # Of a kernel, stride and padding, as many positions are always the same ones.
     key = str(([(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()], len(passed)))
     return Fused(_preparation(program, fixed, found, passed), run, key)
+
+
+def prepared_once(variables: Any, device: jax.Device | None = None) -> Callable[[Fused | None], Any]:
+    """A function that gives the variables as a fused function's `run` takes them, or of None as they are.
+
+    What it has prepared last is kept.
+
+    Args:
+      device: where they are put; None: the default one.
+    """
+    kept = {}
+
+    def prepared(found):
+        if not found:
+            return variables
+        if found.key not in kept:
+            if len(kept) == KEPT:
+                kept.pop(next(iter(kept)))
+            kept[found.key] = jax.device_put(found.prepare(variables), device)
+        return kept[found.key]
+
+    return prepared
 
 
 def _preparation(program, fixed, found, passed):

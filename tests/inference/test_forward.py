@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from r3d_jax.errors import InputError
-from r3d_jax.inference import forward as module
 from r3d_jax.inference import programs
 from r3d_jax.inference.forward import _filled_up, make_forward, make_maps, probabilities
 from r3d_jax.models import conv3d, fused, onednn_probe
@@ -66,7 +65,7 @@ def test_on_one_processor_convolutions_are_fused(network, clips, fusing):
 
 
 def test_few_prepared_copies_of_the_weights_are_kept(network, rng, fusing, monkeypatch):
-    monkeypatch.setattr(module, "PREPARED", 1)
+    monkeypatch.setattr(fused, "KEPT", 1)
     forward, counts = make_forward(network), []
     for frames in (4, 1, 1, 4):  # of one frame, kernels lose what would meet zeros
         forward(rng.integers(0, 256, (1, 1, frames, 16, 16, 3), np.uint8))

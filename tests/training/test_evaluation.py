@@ -9,7 +9,10 @@ import r3d_jax
 from r3d_jax.data.batches import eval_batches
 from r3d_jax.data.multi_label import multi_hot
 from r3d_jax.errors import InputError
+from r3d_jax.models import conv3d, onednn_probe
 from r3d_jax.models.classifier import build, init_variables
+from r3d_jax.models.fused import fused
+from r3d_jax.training import evaluation
 from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.video.clips import ClipSpec
 
@@ -62,6 +65,35 @@ def test_any_batch_size_counts_every_video_once_on_any_number_of_devices(videos,
     assert found[0]["videos"] == 3 and found[0]["clips"] == 6 and found[0]["missing"] == 0
     for each in found[1:]:
         assert each == found[0] | {"loss": pytest.approx(found[0]["loss"], rel=1e-5)}
+
+
+@pytest.fixture
+def fusing(monkeypatch):
+    """The steps that are fused, of convolutions however small."""
+    if not onednn_probe.holds("float32", "fused y"):
+        pytest.skip("oneDNN's convolution does not hold here")
+    found = []
+
+    def noting(*arguments):
+        found.append(fused(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(conv3d, "WORTHWHILE", 0)
+    monkeypatch.setattr(evaluation, "fused", noting)
+    evaluation._compiled.cache_clear()
+    yield found
+    evaluation._compiled.cache_clear()
+
+
+def test_on_one_processor_convolutions_are_fused(videos, variables, devices, fusing):
+    batches = eval_batches(videos, np.arange(3), CLIP, batch_size=2)
+    scaled = jax.tree.map(lambda x: 2 * x, variables)
+    for weights in (variables, scaled):
+        two = evaluate(MODEL, weights, batches, devices=devices)
+        for device in devices:  # on the second one alone too
+            one = evaluate(MODEL, weights, batches, devices=[device])
+            assert one == two | {"loss": pytest.approx(two["loss"], rel=1e-5)}
+    assert all(fusing) and len(fusing) == 2  # each device once: not anew for other weights
 
 
 def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
