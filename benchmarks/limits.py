@@ -48,20 +48,31 @@ def programs(model, state, batch, limit):
     )
 
 
-def measure(name, runs):
-    """Prints the rows of a network."""
+def example(name):
+    """A network of CASES, the state before its training, and a batch of random clips."""
     network, options, count, frames, size = CASES[name]
     model = build(network, 8, **options)
     clip = ClipSpec(frames=frames, crop=size, train_sizes=(size, size), test_size=size)
-    state = init_state(model, sgd(0.1), clip=clip)
     clips = np.random.default_rng(0).integers(0, 256, (count, frames, size, size, 3), np.uint8)
     batch = {"clip": clips, "label": np.arange(count, dtype=np.int32) % 8}
+    return model, init_state(model, sgd(0.1), clip=clip), batch
+
+
+def shape(name):
+    """What the clips of one of CASES are, as in "demo, 16 x 8x32x32"."""
+    *_, count, frames, size = CASES[name]
+    return f"{name}, {count} x {frames}x{size}x{size}"
+
+
+def measure(name, runs):
+    """Prints the rows of a network."""
+    model, state, batch = example(name)
     made = {limit: programs(model, state, batch, limit) for limit in LIMITS}
     steps, forward = (interleaved({limit: each[k] for limit, each in made.items()}, runs) for k in (0, 1))
     for limit, (*_, seconds) in made.items():
         ratios = [f"{times[LIMITS[0]] / times[limit]:.2f}" for times in (steps, forward)]
         cells = [f"{seconds:.1f} s", f"{steps[limit]:.3f} s", ratios[0], f"{forward[limit]:.4f} s", ratios[1]]
-        print(f"| {name}, {count} x {frames}x{size}x{size} | {limit:.0e} | {' | '.join(cells)} |", flush=True)
+        print(f"| {shape(name)} | {limit:.0e} | {' | '.join(cells)} |", flush=True)
 
 
 def main():
