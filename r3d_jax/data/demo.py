@@ -145,8 +145,9 @@ def _appearance(rng):
 def _draw_frame(appearance, dot, rng) -> UInt8[np.ndarray, "height width 3"]:
     noise = rng.normal(0, 4, (HEIGHT, WIDTH, 1))
     frame = appearance.background + noise
-    reach = appearance.dot_radius + 1  # most of a frame is background
-    near = tuple(slice(max(0, int(at - reach)), min(n, int(at + reach) + 1)) for at, n in zip(dot, noise.shape))
+    reach = appearance.dot_radius + 1
+    ranges = ((int(at - reach), int(at + reach) + 1, n) for at, n in zip(dot, (HEIGHT, WIDTH)))
+    near = tuple(slice(max(0, low), min(n, high)) for low, high, n in ranges)  # the rest is background
     rows, columns = np.ogrid[near]
     inside = np.clip(appearance.dot_radius + 0.5 - np.hypot(rows - dot[0], columns - dot[1]), 0, 1)[..., None]
     frame[near] = appearance.background[near] * (1 - inside) + appearance.colour * inside + noise[near]

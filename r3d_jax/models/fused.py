@@ -32,8 +32,6 @@ COMPUTED = {
         x.reshape([n if axis in broadcast_dimensions else 1 for axis, n in enumerate(shape)]), shape
     ),
 }
-
-
 KEPT = 2  # copies of the weights, prepared for other sizes of clips
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from r3d_jax.models.onednn import convolution
-from r3d_jax.models.window import Window, frames_met
+from r3d_jax.models.window import Window, met_at_tap
 
 VECTOR = 16  # channels, of a processor with AVX-512
 FEW = 1000  # outputs of a clip; of fewer, adding up kernels clip by clip takes longer than computing them
@@ -39,14 +39,11 @@ def _tap_by_tap(x, y, window):
     of_frames = _product if _is_product(window) else _along_width
 
     def of_tap(tap):
-        met = frames_met(tap, window.size[0], window.out[0], window.stride[0], window.padding[0])
+        met = met_at_tap(tap, x, y, window)
         if not met:
             return jnp.zeros((1, *window.kernel[1:], x.shape[4], y.shape[4]), jnp.float32)
-        first, last, start = met
-        frames = x[:, start : start + (last - first) * window.stride[0] + 1 : window.stride[0]]
-        frames, outputs = (a.reshape(-1, *a.shape[2:]) for a in (frames, y[:, first : last + 1]))
-        size, kernel, stride, padding = ((n, *axes[1:]) for n, axes in zip((len(frames), 1, 1, 0), window))
-        return of_frames(frames, outputs, Window(size, kernel, stride, padding, 1))
+        in_time = (len(met[0]), 1, 1, 0)  # size, kernel, stride and padding: every frame has an output of its own
+        return of_frames(*met, Window(*((n, *axes[1:]) for n, axes in zip(in_time, window)), groups=1))
 
     return jnp.concatenate([of_tap(tap) for tap in range(window.kernel[0])])
 

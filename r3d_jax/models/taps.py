@@ -8,7 +8,7 @@ So the gradients are such convolutions as well, and not the transposes that JAX 
 import jax.numpy as jnp
 from jax import lax
 
-from r3d_jax.models.window import frames_met, turned_round
+from r3d_jax.models.window import frames_met, met_at_tap, turned_round
 
 
 def convolution(x, kernel, size, *, stride=(1, 1, 1), low, high, groups=1):
@@ -64,14 +64,13 @@ def kernel_gradient(x, y, window):
     high = [max(0, r - n - p) for r, n, p in zip(reach, window.size, window.padding)]
     taps = []
     for tap in range(window.kernel[0]):
-        met = frames_met(tap, x.shape[1], window.out[0], window.stride[0], window.padding[0])
+        met = met_at_tap(tap, x, y, window)
         if not met:
             taps.append(jnp.zeros((*window.kernel[1:], channels, features), x.dtype))
             continue
-        first, last, start = met
-        frames = _merged(x[:, start : start + (last - first) * window.stride[0] + 1 : window.stride[0]])
+        frames, gradient = met
         frames = frames.reshape(*frames.shape[:3], groups, channels).transpose(4, 1, 2, 3, 0)
-        gradient = _merged(y[:, first : last + 1]).transpose(1, 2, 0, 3)
+        gradient = gradient.transpose(1, 2, 0, 3)
         low, dilation = window.padding[1:], window.stride[1:]
         frames = frames.reshape(*frames.shape[:3], -1)
         out = _conv2d(frames, gradient, (1, 1), low, high[1:], groups=groups, dilation=dilation)

@@ -42,6 +42,26 @@ def frames_met(tap, frames, outputs, stride, padding):
     return (first, last, first * stride + tap - padding) if first <= last else None
 
 
+def met_at_tap(tap, x, y, window):
+    """What the kernel's position `tap` in time meets in all clips: frames [frame, h, w, channel] and their outputs.
+
+    Args:
+      x: clips [clip, t, h, w, channel].
+      y: outputs, or their gradient [clip, t2, h2, w2, feature].
+      window: of the convolution.
+
+    Returns:
+      (frames, outputs), one output for each frame; None if it meets padding alone.
+    """
+    stride = window.stride[0]
+    met = frames_met(tap, window.size[0], window.out[0], stride, window.padding[0])
+    if not met:
+        return None
+    first, last, start = met
+    frames, outputs = x[:, start : start + (last - first) * stride + 1 : stride], y[:, first : last + 1]
+    return frames.reshape(-1, *frames.shape[2:]), outputs.reshape(-1, *outputs.shape[2:])
+
+
 def input_gradient(y, kernel, window, transposed):
     """The gradient with respect to the clips [clip, t, h, w, channel] of a convolution.
 

@@ -43,6 +43,21 @@ def pmap(step, replicated, batch, *, devices: list[jax.Device], donate: bool = F
     return compiled
 
 
+def alone(step, **static):
+    """`step` for one device as a function of what `pmap`'s is called with, not compiled yet; it returns the same.
+
+    Args:
+      step: as `pmap` takes it, with `static`.
+    """
+
+    def called(replicated, batch):
+        arrays = {name: values[0] for name, values in batch.items()}
+        stop = arrays.pop("stop")
+        return step(replicated, arrays, **static), stop[0]
+
+    return called
+
+
 def give_memory_back() -> None:
     """Returns to the system what the C library keeps of freed memory, where it can: hundreds of MiB after compiling."""
     with suppress(OSError, AttributeError, TypeError):  # Windows, macOS and musl have no such call

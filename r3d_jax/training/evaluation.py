@@ -1,7 +1,7 @@
 """Testing on every video of a split, each counted exactly once."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.fused import fused, prepared_once
 from r3d_jax.training.average_precision import mean_average_precision
-from r3d_jax.training.devices import local_count, pmap, replicate, split_over
+from r3d_jax.training.devices import alone, local_count, pmap, replicate, split_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics import TOP, summarise
 from r3d_jax.training.processes import gather
@@ -120,7 +120,8 @@ def _totals(variables, batches, devices, workers, stop, missing, seen, each, sta
     Why videos are `missing` is added to it by their rows, to `seen` the labels of the others, and to `each`, of several
     labels, (scores, labels, valid) of every batch.
     """
-    totals, late, steps, prepared = {"stop": 0}, None, {}, prepared_once(variables, devices[0])
+    totals, late, steps = {"stop": 0}, None, {}
+    prepared = prepared_once(variables, devices[0])
     with Progress(len(batches), unit="batch", label="Testing") as progress:
         for batch in read_ahead(batches, workers=workers):
             reasons = map(reason_of_row, batch["missing"])
@@ -170,16 +171,9 @@ class _Example:
 def _compiled(example, devices, **static):
     """How variables are prepared for a step, or None, and the step: on one CPU that has oneDNN, fused."""
     arguments, example.arguments = example.arguments, ()  # the key stays in the cache, and its arrays would with it
-    if len(devices) == 1 and (found := fused(partial(_alone, **static), *arguments)):
+    if len(devices) == 1 and (found := fused(alone(eval_step, **static), *arguments)):
         return found, jax.jit(found.run, compiler_options=compiler_options("cpu"))
     return None, pmap(eval_step, *arguments, devices=list(devices), **static)
-
-
-def _alone(variables, batch, **static):
-    """What `pmap` has on one device."""
-    arrays = {name: values[0] for name, values in batch.items()}
-    stop = arrays.pop("stop")
-    return eval_step(variables, arrays, **static), stop[0]
 
 
 def _filled_up(batch, count):

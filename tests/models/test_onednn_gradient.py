@@ -16,8 +16,8 @@ def drawn(rng, window, channels, features):
 
 
 def textbook(x, y, window):
-    """What each position of the kernel meets, times the gradient of what it gave."""
-    met = np.pad(x, [(0, 0), *zip(window.padding, window.padding), (0, 0)])
+    """What each position of the kernel meets, times the gradient of what it gave, in float64."""
+    met = np.pad(np.float64(x), [(0, 0), *zip(window.padding, window.padding), (0, 0)])
     met = np.lib.stride_tricks.sliding_window_view(met, window.kernel, (1, 2, 3))
     met = met[:, *(slice(None, None, stride) for stride in window.stride)]
     parts = zip(np.split(met, window.groups, 4), np.split(y, window.groups, 4))
