@@ -89,12 +89,12 @@ def video_logits(
     logits: Float[np.ndarray, "video view class"], network: TrainedNetwork
 ) -> Float[np.ndarray, "video class"]:
     """Each video's logits from the logits of its views, averaged as the network's first head says."""
-    return np.asarray(average_views(logits, model=_first_head(network)))
+    return np.asarray(jax.jit(average_views, static_argnames="model")(logits, model=_first_head(network)))
 
 
 def activated(logits: Float[np.ndarray, "video class"], network: TrainedNetwork) -> Float[np.ndarray, "video class"]:
     """Each video's probabilities from its logits, by the activation of the network's first head."""
-    return np.asarray(ACTIVATIONS[network.model.heads[0].activation](logits))
+    return np.asarray(jax.jit(ACTIVATIONS[network.model.heads[0].activation])(logits))
 
 
 def _first_head(network):

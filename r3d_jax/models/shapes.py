@@ -48,7 +48,7 @@ def abstract_init(
         return out
 
     with nn.intercept_methods(once):
-        keys = dict.fromkeys((SHAPES, "dropout"), jax.random.key(0))
+        keys = dict.fromkeys((SHAPES, "dropout"), jax.eval_shape(jax.random.key, 0))
         out, variables = jax.eval_shape(partial(module.init_with_output, **options), keys, *inputs)
     for path, equal in copies:
         for tree in variables.values():

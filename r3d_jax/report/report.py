@@ -142,7 +142,7 @@ def _check_classes(network, videos: VideoSet, name):
 def _numbers(tested: Tested, network):
     """Every number of the report, by name."""
     labels, clips = tested.labels, tested.of_clips.shape[1]
-    losses = optax.softmax_cross_entropy_with_integer_labels(tested.logits, labels)
+    losses = jax.jit(optax.softmax_cross_entropy_with_integer_labels)(tested.logits, labels)
     bins, error = statistics.calibration(tested.confidence, tested.predicted == labels)
     numbers = {"loss": float(losses.mean()), "bins": bins, "calibration_error": error}
     numbers["mean_class_accuracy"] = statistics.mean_class_accuracy(tested.predicted, labels)

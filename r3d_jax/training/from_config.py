@@ -142,12 +142,10 @@ def make_schedule(optim: OptimConfig, epochs: int, steps_per_epoch: int) -> Call
     return schedules.by_step(schedule, epochs * steps_per_epoch)
 
 
-def make_optimizer(
-    config: Config, model: Classifier, steps_per_epoch: int
-) -> tuple[optax.GradientTransformation, np.ndarray]:
-    """The optimiser for the parameters of `model`, and the learning rate of every step, which is that of heads."""
-    optim, finetune, epochs = config.optim, config.finetune, config.train.epochs
-    schedule = make_schedule(optim, epochs, steps_per_epoch)
+def make_optimizer(config: Config, model: Classifier, steps_per_epoch: int) -> optax.GradientTransformation:
+    """The optimiser for the parameters of `model`."""
+    optim, finetune = config.optim, config.finetune
+    schedule = make_schedule(optim, config.train.epochs, steps_per_epoch)
     if optim.name == "adamw":
         of_kind = partial(adamw, betas=tuple(optim.betas), epsilon=optim.epsilon)
     else:
@@ -163,7 +161,13 @@ def make_optimizer(
     )
     if optim.clip_norm:
         tx = optax.chain(optax.clip_by_global_norm(optim.clip_norm), tx)
-    return tx, np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(epochs * steps_per_epoch)))
+    return tx
+
+
+def learning_rates(config: Config, steps_per_epoch: int) -> np.ndarray:
+    """The learning rate of every step, which is that of heads."""
+    schedule = make_schedule(config.optim, config.train.epochs, steps_per_epoch)
+    return np.asarray(jax.jit(jax.vmap(schedule))(np.arange(config.train.epochs * steps_per_epoch)))
 
 
 def train_options(config: Config) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float, Int
@@ -75,9 +74,9 @@ def evaluate_head(task: Task, variables: dict, stop: Callable[[], bool]) -> dict
     if not len(test.rows):
         raise InputError("no test video can be read; prepare the data set again from a sound copy")
     kernel, bias = (np.asarray(variables["params"]["heads_0"][name]) for name in ("kernel", "bias"))
-    logits = jnp.asarray(test.features @ kernel + bias)
-    labels, valid = jnp.asarray(test.labels), jnp.ones(len(logits), bool)
-    counts = count(logits, average_views(logits, model=task.model), labels, valid)
+    logits, valid = test.features @ kernel + bias, np.ones(len(test.rows), bool)
+    counted = jax.jit(lambda logits, *rest: count(logits, average_views(logits, model=task.model), *rest))
+    counts = counted(logits, test.labels, valid)
     classes = task.model.heads[0].num_classes
     summary = summarise({name: x if x.ndim else x.item() for name, x in jax.device_get(counts).items()}, classes)
     summary |= {"missing": len(missing.rows), "untested_classes": classes - len(np.unique(test.labels))}

@@ -39,7 +39,8 @@ class TrainState(NamedTuple):
 
     def averaging(self) -> "TrainState":
         """The state with an average that begins with its own `params` and `batch_stats`, as copies."""
-        return self._replace(averaged=jax.tree.map(jnp.array, {"params": self.params, "batch_stats": self.batch_stats}))
+        copied = jax.jit(partial(jax.tree.map, jnp.copy))  # one program, not one for each shape
+        return self._replace(averaged=copied({"params": self.params, "batch_stats": self.batch_stats}))
 
 
 def init_state(
@@ -62,7 +63,6 @@ def init_state(
     def first(key):
         return first_state(init_variables(model, key, clip_shape), tx, ema=ema)
 
-    # One program, since an optimiser's beginning is one for each shape of its arrays.
     return jax.jit(first, compiler_options=options_for_once(key))(key)
 
 
@@ -73,7 +73,8 @@ def first_state(variables: dict, tx: optax.GradientTransformation, *, ema: bool 
       ema: whether an average of the weights is kept, as `train_step` with `ema_decay` needs it.
     """
     params = variables["params"]
-    state = TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], tx.init(params))
+    # Jitted, since an optimiser's beginning is one program for each shape of its arrays otherwise.
+    state = TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], jax.jit(tx.init)(params))
     return state.averaging() if ema else state
 
 

@@ -95,12 +95,13 @@ def prepare(config: Config, workdir: Path, devices: list[jax.Device]) -> Task:
         lines = first_then_others(lambda: is_first() and claim(workdir, config, videos.class_names, model))
     for line in lines or ():
         say(line)
-    tx, learning_rates = from_config.make_optimizer(config, model, len(train_set))
-    head_tx, _ = from_config.make_optimizer(from_config.head_alone(config), model, len(train_set))
+    tx = from_config.make_optimizer(config, model, len(train_set))
+    head_tx = from_config.make_optimizer(from_config.head_alone(config), model, len(train_set))
+    rates = from_config.learning_rates(config, len(train_set))
     say("\n".join(overview(config, videos, len(train_set), devices)))
     if devices[0].platform == "cpu":
         say(onednn_probe.describe(config.train.dtype))
-    pace = Pace(learning_rates, len(train_set), config.train.batch_size, config.train.log_every, train_set.videos_of)
+    pace = Pace(rates, len(train_set), config.train.batch_size, config.train.log_every, train_set.videos_of)
     return Task(
         config,
         workdir,

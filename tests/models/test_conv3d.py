@@ -87,13 +87,13 @@ def test_can_be_differentiated_forwards_and_twice(rng, everything_worthwhile):
     reference, x_and_weights = direct((1, 2, 2), (1, 1, 1)), operands(rng)
 
     def forwards(convolve):
-        return jax.jvp(convolve, x_and_weights, jax.tree.map(np.cos, x_and_weights))
+        return jax.jit(partial(jax.jvp, convolve))(x_and_weights, jax.tree.map(np.cos, x_and_weights))
 
     def twice(convolve):
         def slope(x, weights):
             return jnp.sum(jax.grad(lambda x: jnp.sum(convolve(x, weights) ** 2))(x) ** 2)
 
-        return jax.grad(slope, (0, 1))(*x_and_weights)
+        return jax.jit(jax.grad(slope, (0, 1)))(*x_and_weights)
 
     def ours(x, weights):
         return conv3d(x, weights, (1, 2, 2), padding=(1, 1, 1))
@@ -112,7 +112,7 @@ def test_maps_over_clips_and_kernels(rng, everything_worthwhile, axes):
         def loss(x, weights):
             return jnp.sum(convolve(x, weights) ** 2)
 
-        return jax.vmap(jax.value_and_grad(loss, (0, 1)), axes)(x, weights)
+        return jax.jit(jax.vmap(jax.value_and_grad(loss, (0, 1)), axes))(x, weights)
 
     close(mapped(lambda x, w: conv3d(x, w, padding=(1, 1, 1))), mapped(direct((1, 1, 1), (1, 1, 1))))
 
@@ -126,7 +126,7 @@ def test_gradients_of_a_shared_kernel_add_up_over_devices(rng, everything_worthw
 
     over, whole = PartitionSpec("devices"), PartitionSpec()
     shared = jax.jit(jax.shard_map(gradient, mesh=mesh, in_specs=(over, whole), out_specs=whole))
-    close(shared(x, weights), gradient(x, weights))
+    close(shared(x, weights), jax.jit(gradient)(x, weights))
 
 
 def layer(x, weights, groups=1):
@@ -155,14 +155,13 @@ def test_bfloat16_is_multiplied_as_such_or_in_float32(everything_worthwhile, tak
     if "bfloat16" in held and not takes_bfloat16:
         pytest.skip("oneDNN's convolution in bfloat16 does not hold here")
     monkeypatch.setattr(onednn_probe, "holds", lambda dtype, kind: dtype in held)
-    operands_of = (jnp.asarray(each, jnp.bfloat16) for each in operands(np.random.default_rng(0), groups=groups))
-    x, weights = operands_of
+    x, weights = (each.astype(jnp.bfloat16) for each in operands(np.random.default_rng(0), groups=groups))
     convolutions = [lambda x, w: conv3d(x, w, (1, 2, 2), padding=(1, 1, 1), groups=groups)]
     convolutions.append(direct((1, 2, 2), (1, 1, 1), groups))
     ours, theirs = (jax.jit(lambda x, w, f=f: jax.vjp(f, x, w)[1](jnp.cos(f(x, w)))) for f in convolutions)
     found = ours(x, weights)
     assert {each.dtype for each in found} == {jnp.dtype(jnp.bfloat16)}
-    exact = theirs(x.astype(jnp.float32), weights.astype(jnp.float32))
+    exact = theirs(x.astype(np.float32), weights.astype(np.float32))
     # The cosine of a rounded value is 2 ** -8 away times that value, which is up to 40 here.
     close([each.astype(np.float32) for each in found], exact, 0.05)
     text = ours.lower(x, weights).as_text()
