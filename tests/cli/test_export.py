@@ -16,6 +16,7 @@ def test_a_file_that_is_there_is_left_alone(run, source, tmp_path):
     assert (tmp_path / "tiny.npz").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_name_ending_in_onnx_asks_for_such_a_file(run, source, tmp_path):
     status, printed = run("export", source, tmp_path / "tiny.onnx")
     assert status == 0 and "tiny.onnx: 0.0 MiB, from `clips` to `logits`, `probabilities`" in printed

@@ -29,6 +29,7 @@ def test_a_list_becomes_shards_and_those_that_are_there_are_not_done_again(run, 
     assert "is of other predictions (top)" in run(*how[:-1], "--top=1")[0]
 
 
+@pytest.mark.slow
 def test_on_beam_rows_are_the_same(run, source, listed, tmp_path):
     how = ("predict", source, "--list", listed, "--shards=2")
     for name, runner in (("plain", ()), ("beam", ("--runner=DirectRunner", "--direct_num_workers=1"))):

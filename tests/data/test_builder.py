@@ -268,6 +268,7 @@ def test_a_folder_with_a_blank_at_its_end_is_refused(tmp_path):
         VideoFolder(**where).load()
 
 
+@pytest.mark.slow
 def test_tfds_warns_of_nothing_that_is_meant_to_be_so(tmp_path):
     """In a program of its own: the first time, when everything is prepared, and the second."""
     where = source_of(tmp_path, cut=CUT)

@@ -27,6 +27,7 @@ def test_any_number_of_videos_on_all_devices_gives_predict_views(network, clips,
         np.testing.assert_allclose(forward(clips[:count]), expected[:count], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_logits_are_those_of_the_head_that_has_the_class_names(network, clips):
     head = network.model.heads[0]
     model = network.model.clone(heads=(head, head.clone(num_classes=7, unique_id="other")))

@@ -11,6 +11,7 @@ from r3d_jax.inference.predict import best, predict
 from r3d_jax.video.views import read_clips
 
 
+@pytest.mark.slow
 def test_predictions_come_in_order_and_are_those_of_each_video_alone(network, folder):
     names = ["broken.avi", "v0.avi", "v1.avi", "v2.avi", "v3.avi", "v4.avi", "gone.avi"]
     found = list(predict(network, [folder / name for name in names], batch_size=2))

@@ -22,6 +22,7 @@ def make(place, fails):
     return write
 
 
+@pytest.mark.slow
 def test_a_worker_makes_once_what_writes_every_shard(tmp_path):
     from r3d_jax.inference.shards_on_beam import write_shards_on_beam
 

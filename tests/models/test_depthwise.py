@@ -11,6 +11,7 @@ from r3d_jax.models.window import Window
 DEPTHWISE = {name: case for name, case in CASES.items() if case[4] == 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("low, high", [((0, 0, 0), (0, 0, 0)), ((1, 2, 0), (2, 0, 3))])
 def test_a_convolution_takes_any_zeros_before_and_after(rng, low, high):
     x, kernel = operands(rng, (2, 5, 6), (2, 3, 3), 4)

@@ -54,6 +54,7 @@ def counts(function, *arguments):
     return {name: text.count(f" = {name}[") + text.count(f" = {name} ") for name in ("conv3d", "fused_conv3d", "max")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_fused_network_gives_the_networks_logits(here, rng, name):
     model, variables = drawn(name)
@@ -73,6 +74,7 @@ def test_of_a_basic_network_nothing_is_left_between_the_convolutions(here, rng):
     assert left == {"conv3d": 0, "fused_conv3d": 6, "max": 0}
 
 
+@pytest.mark.slow
 def test_in_bfloat16_the_logits_are_as_close_as_unfused(here, takes_bfloat16, monkeypatch, rng):
     if not takes_bfloat16:
         pytest.skip("oneDNN's convolution in bfloat16 does not hold here")

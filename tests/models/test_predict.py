@@ -57,6 +57,7 @@ def test_probabilities_can_be_averaged_instead(rng):
     np.testing.assert_allclose(jax.nn.softmax(mean), jax.nn.softmax(views).mean(1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_predict_fn_can_be_mapped_over_devices_and_networks(devices):
     predict = partial(predict_fn, model=MODEL)
     spread = jax.pmap(predict, in_axes=(None, 0), devices=devices)

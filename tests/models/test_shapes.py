@@ -17,6 +17,7 @@ NETWORKS = {  # with blocks that are equal, alternate, or are one without batch 
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_they_are_what_init_gives(name):
     model = build(name, 3, **NETWORKS[name])

@@ -89,6 +89,7 @@ def test_the_joined_blocks_mean_is_the_means_of_both_pathways_side_by_side(fast_
     close(found["joined"].mean((1, 2, 3)), np.concatenate(means, -1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames, slow", [(1, 1), (4, 2), (5, 3)])
 def test_clips_of_any_length_are_taken(frames, slow):
     trunk, x = tiny("slowfast_r50").trunk, jax.ShapeDtypeStruct((1, frames, 16, 16, 3), np.float32)

@@ -47,6 +47,7 @@ def test_videos_that_cannot_be_read_are_missing_and_told(videos, variables, caps
         evaluate(MODEL, variables, eval_batches(nothing, np.arange(4), CLIP, batch_size=2), workers=1)
 
 
+@pytest.mark.slow
 def test_classes_that_no_video_speaks_for_stand_beside_the_accuracy(videos, variables):
     gone = videos._replace(records=[r | {"video": b"gone"} if i % 2 else r for i, r in enumerate(videos.records)])
     for each, untested in ((videos, 1), (gone, 2)):  # of three classes there is none of the last, then of two
@@ -85,6 +86,7 @@ def fusing(monkeypatch):
     evaluation._compiled.cache_clear()
 
 
+@pytest.mark.slow
 def test_on_one_processor_convolutions_are_fused(videos, variables, devices, fusing):
     batches = eval_batches(videos, np.arange(3), CLIP, batch_size=2)
     scaled = jax.tree.map(lambda x: 2 * x, variables)

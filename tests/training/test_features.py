@@ -54,6 +54,7 @@ def test_features_of_test_videos_are_those_that_the_head_would_read(videos, coll
     np.testing.assert_allclose(found.take(found.reasons == "").features, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_computed_again_and_its_end_is_the_same(videos, collect, tmp_path, monkeypatch):
     train = train_batches(videos, np.arange(5), CLIP, batch_size=4, seed=1)
     seen = []

@@ -50,6 +50,7 @@ def test_the_penalised_loss_is_the_least_that_there_is(rng, weighted):
         assert (kernel[3] == 0).all()  # the feature that does not vary
 
 
+@pytest.mark.slow
 def test_rows_without_weight_do_not_count(rng):
     x, labels = drawn(rng)
     weights = (np.arange(90) < 60).astype(np.float32)

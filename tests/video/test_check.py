@@ -80,6 +80,7 @@ def test_a_folder_without_videos_is_refused(tmp_path):
         check(tmp_path)
 
 
+@pytest.mark.slow
 def test_real_odd_files_are_told_apart(odd, tmp_path):
     broken = ("derived__lfs_pointer.avi", "derived__zero_bytes.avi", "php__WrongFile.mp4", "streamio__broken.mp4")
     sound = (

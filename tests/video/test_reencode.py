@@ -79,6 +79,7 @@ def test_a_lost_frame_is_noticed(monkeypatch):
         smaller(LONG, 32)
 
 
+@pytest.mark.slow
 def test_the_same_video_gives_the_same_bytes():
     data = encode(frames_of(40, 64, 80), options={"qscale": "2", "flags": "+qscale"})
     with ThreadPoolExecutor(3) as pool:

@@ -47,6 +47,7 @@ def run(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_classyvision_checkpoint_gives_the_references_answers(out):
     lines = convert(CHECKPOINT, out)
     assert lines[0] == f"{CHECKPOINT}: classyvision's names, network as its configuration says"

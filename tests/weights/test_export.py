@@ -50,6 +50,7 @@ def exported(tmp_path_factory):
     return network, path, export(network, path)
 
 
+@pytest.mark.slow
 def test_two_files_are_written_and_what_the_user_has_is_kept(exported):
     _, path, _ = exported
     names = {"tiny.npz", "tiny.safetensors", "tiny.npz.tmp"}
@@ -128,6 +129,7 @@ def test_a_network_that_averages_probabilities_can_be_exported(tmp_path):
     assert float(re.search(r"within (\S+) of the largest", lines[1])[1]) < 1e-5
 
 
+@pytest.mark.slow
 def test_activations_may_be_bfloat16_and_the_answer_is_near(exported, tmp_path):
     network, _, lines = exported
     short = export(network, tmp_path / "network.npz", "bfloat16")

@@ -53,6 +53,7 @@ def compare(network, path, rng, *, kinds=("logits",), size=(18, 23)):
     return session, clips, found
 
 
+@pytest.mark.slow
 def test_onnx_runtime_gives_the_networks_logits_and_probabilities(exported, rng):
     network, path, lines = exported
     session, clips, (logits,) = compare(network, path, rng)
@@ -118,6 +119,7 @@ def test_every_kind_of_network_can_be_exported(name, tmp_path, rng):
     compare(network, tmp_path / "a.onnx", rng)
 
 
+@pytest.mark.slow
 def test_further_heads_have_outputs_of_their_own(tmp_path, rng):
     model = build("r3d_18", 3, **TINY)
     lower = Head(2, "pathway0-stage1-block0", activation="sigmoid", unique_id="lower")

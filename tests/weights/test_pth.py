@@ -216,6 +216,7 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_pickle_takes_no_more_time_and_memory_than_its_size_explains(bomb, tmp_path):
     file = tmp_path / "bomb.pth"
