@@ -27,15 +27,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
+import pytest  # noqa: E402
 import shapes  # noqa: E402
 
 shapes.check("r3d_jax")
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-
-from r3d_jax.data.demo import Demo  # noqa: E402
 
 gc.set_threshold(50_000, 50, 50)  # a worker holds so much that looking through it is a tenth of its time
 DATA = Path(os.environ.get("R3D_JAX_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -43,12 +38,16 @@ DATA = Path(os.environ.get("R3D_JAX_TEST_DATA", ROOT.parent / "shared" / "data")
 
 @pytest.fixture(scope="session")
 def devices():
+    import jax  # not above: the process that hands the tests out has no need of it
+
     assert jax.device_count() == 2
     return jax.devices()
 
 
 @pytest.fixture
 def rng():
+    import numpy as np
+
     return np.random.default_rng(0)
 
 
@@ -81,6 +80,8 @@ def data_dir(shared):
 @pytest.fixture(scope="session")
 def demo_videos(data_dir, once):
     """The demo data set, drawn once, and again when what draws and prepares it has changed."""
+    from r3d_jax.data.demo import Demo
+
     sources = [
         path.read_bytes() for room in ("data", "video") for path in sorted((ROOT / "r3d_jax" / room).glob("*.py"))
     ]
