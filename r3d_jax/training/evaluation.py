@@ -15,7 +15,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.fused import fused, prepared_once
 from r3d_jax.training.average_precision import mean_average_precision
-from r3d_jax.training.devices import alone, local_count, pmap, replicate, split_over
+from r3d_jax.training.devices import alone, give_memory_back, local_count, pmap, replicate, split_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics import TOP, summarise
 from r3d_jax.training.processes import gather
@@ -129,10 +129,12 @@ def _totals(variables, batches, devices, workers, stop, missing, seen, each, sta
             seen |= dict.fromkeys(classes_in(batch["label"][batch["valid"]]), "")
             batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
             shape = batch["clips"].shape
-            if shape not in steps:
+            if new := shape not in steps:
                 steps[shape] = _compiled(_Example(variables, batch), tuple(devices), **static)
             found, run = steps[shape]
             counts = run(prepared(found), batch)
+            if new:
+                give_memory_back()  # which compiling has freed: with the call, where convolutions are fused
             _add(totals, each, late)
             late = counts  # read one batch late: no batch waits for them
             if totals["stop"]:

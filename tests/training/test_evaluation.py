@@ -98,6 +98,14 @@ def test_on_one_processor_convolutions_are_fused(videos, variables, devices, fus
     assert all(fusing) and len(fusing) == 2  # each device once: not anew for other weights
 
 
+@pytest.mark.slow
+def test_what_compiling_has_freed_goes_back_once_a_fused_step_has_run(videos, variables, devices, fusing, monkeypatch):
+    given = []
+    monkeypatch.setattr(evaluation, "give_memory_back", lambda: given.append(len(fusing)))
+    evaluate(MODEL, variables, eval_batches(videos, np.arange(4), CLIP, batch_size=2), devices=devices[:1])
+    assert given == [1]  # of two batches after the first one, with which it is compiled
+
+
 def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
     batches = eval_batches(videos, np.arange(4), CLIP, batch_size=4)
     summary = evaluate(MODEL, variables, batches, topk=(1, 2, 3))
