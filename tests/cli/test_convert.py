@@ -1,4 +1,8 @@
+import argparse
+
+from r3d_jax.cli.convert import add_flags
 from r3d_jax.weights.load import load
+from r3d_jax.weights.torch_names import NAMINGS
 
 
 def test_what_is_found_and_written_is_printed(run, source, tmp_path):
@@ -47,3 +51,10 @@ def test_a_quoted_tilde_is_the_home(run, source, tmp_path, monkeypatch):
     (tmp_path / "tiny.safetensors").write_bytes(source.read_bytes())
     assert run("convert", "~/tiny.safetensors", "~/out.safetensors")[0] == 0
     assert (tmp_path / "out.safetensors").exists()
+
+
+def test_tensors_can_get_the_names_of_every_project_that_has_3d_networks():
+    """The flag lists them itself, so that a call for help does not wait for jax."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    assert set(parser._option_string_actions["--names"].choices) == set(NAMINGS) - {"torchvision_2d"}
