@@ -5,16 +5,12 @@ computed clip by clip. Weights and clips are random.
 """
 
 import math
-from functools import partial
 
 import jax
 
-from benchmarks.limits import CASES, example, shape
+from benchmarks.limits import CASES, example, shape, training_step
 from benchmarks.timing import asked_for, describe_machine, interleaved
-from r3d_jax.compiling import compiler_options
 from r3d_jax.models import onednn_gradient
-from r3d_jax.training.optim import sgd
-from r3d_jax.training.steps import train_step
 
 LIMITS = (0, 1000, math.inf)
 
@@ -23,8 +19,7 @@ def step_of(model, state, batch, few):
     """A training step to run."""
     onednn_gradient.FEW = few
     jax.clear_caches()
-    jitted = jax.jit(partial(train_step, model=model, tx=sgd(0.1)), compiler_options=compiler_options("cpu"))
-    step = jitted.lower(state, batch).compile()
+    step = training_step(model, state, batch)
     return lambda: jax.block_until_ready(step(state, batch))
 
 

@@ -32,15 +32,20 @@ CASES = {  # name: network, its options, clips, frames, height and width
 LIMITS = (math.inf, 3e8, 3e7, 3e6, 0)
 
 
+def training_step(model, state, batch):
+    """The step of training, compiled."""
+    step = jax.jit(partial(train_step, model=model, tx=sgd(0.1)), compiler_options=compiler_options("cpu"))
+    return step.lower(state, batch).compile()
+
+
 def programs(model, state, batch, limit):
     """A training step and a forward pass to run, and CPU seconds that compiling the step took."""
     conv3d.WORTHWHILE = limit
     jax.clear_caches()
-    how = {"compiler_options": compiler_options("cpu")}
-    jitted = jax.jit(partial(train_step, model=model, tx=sgd(0.1)), **how)
     views = batch["clip"][:, None]
-    step, seconds = cpu_seconds(lambda: jitted.lower(state, batch).compile())
-    predict = jax.jit(partial(predict_fn, model=model), **how).lower(state.variables, views).compile()
+    step, seconds = cpu_seconds(lambda: training_step(model, state, batch))
+    predict = jax.jit(partial(predict_fn, model=model), compiler_options=compiler_options("cpu"))
+    predict = predict.lower(state.variables, views).compile()
     return (
         lambda: jax.block_until_ready(step(state, batch)),
         lambda: jax.block_until_ready(predict(state.variables, views)),

@@ -27,6 +27,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import shapes  # noqa: E402
 
@@ -46,8 +47,6 @@ def devices():
 
 @pytest.fixture
 def rng():
-    import numpy as np
-
     return np.random.default_rng(0)
 
 

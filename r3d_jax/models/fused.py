@@ -42,11 +42,13 @@ class Fused(NamedTuple):
       prepare: of the variables: arrays. What is computed from variables alone is computed here, by NumPy: it is little,
         and compiling it would take a second.
       run: of these and of the other arrays.
+      shapes: of what `prepare` gives, to compile `run` before it is there.
       key: equal where the same function, of arrays of another shape, prepares the same.
     """
 
     prepare: Callable[[Any], list[np.ndarray]]
     run: Callable[..., Any]
+    shapes: list[jax.ShapeDtypeStruct]
     key: str
 
 
@@ -83,7 +85,8 @@ def fused(function: Callable[..., Any], variables: Any, *arrays: Any) -> Fused |
     places = {id(equation): place for place, equation in enumerate(program.equations)}
     # Of a kernel, stride and padding, as many positions are always the same ones.
     key = str(([(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()], len(passed)))
-    return Fused(_preparation(program, fixed, found, passed), run, key)
+    prepared = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in (*passed, *made)]
+    return Fused(_preparation(program, fixed, found, passed), run, prepared, key)
 
 
 def prepared_once(variables: Any, device: jax.Device | None = None) -> Callable[[Fused | None], Any]:

@@ -38,7 +38,17 @@ def pmap(step, replicated, batch, *, devices: list[jax.Device], donate: bool = F
         devices=devices,
         donate_argnums=(0,) if donate else (),
     )
-    compiled = compiled.lower(replicated, batch).compile(compiler_options=compiler_options(devices[0].platform))
+    return compiled_ahead(compiled, replicated, batch, platform=devices[0].platform)
+
+
+def compiled_ahead(function, *arguments, platform: str):
+    """A jitted or pmapped `function` compiled for such arguments; what compiling has freed goes back to the system.
+
+    Args:
+      arguments: arrays, or their shapes.
+      platform: what it is compiled for, such as "cpu".
+    """
+    compiled = function.lower(*arguments).compile(compiler_options=compiler_options(platform))
     give_memory_back()
     return compiled
 

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from r3d_jax.compiling import compiler_options
 from r3d_jax.data.batches import Batches, read_ahead
 from r3d_jax.data.multi_label import classes_in
 from r3d_jax.data.reading import reason_of_row
@@ -15,7 +14,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models.classifier import Classifier
 from r3d_jax.models.fused import fused, prepared_once
 from r3d_jax.training.average_precision import mean_average_precision
-from r3d_jax.training.devices import alone, give_memory_back, local_count, pmap, replicate, split_over
+from r3d_jax.training.devices import alone, compiled_ahead, local_count, pmap, replicate, split_over
 from r3d_jax.training.logs import Progress, say
 from r3d_jax.training.metrics import TOP, summarise
 from r3d_jax.training.processes import gather
@@ -129,12 +128,10 @@ def _totals(variables, batches, devices, workers, stop, missing, seen, each, sta
             seen |= dict.fromkeys(classes_in(batch["label"][batch["valid"]]), "")
             batch = split_over(_filled_up(batch, local_count(devices)), devices, stop())
             shape = batch["clips"].shape
-            if new := shape not in steps:
+            if shape not in steps:
                 steps[shape] = _compiled(_Example(variables, batch), tuple(devices), **static)
             found, run = steps[shape]
             counts = run(prepared(found), batch)
-            if new:
-                give_memory_back()  # which compiling has freed: with the call, where convolutions are fused
             _add(totals, each, late)
             late = counts  # read one batch late: no batch waits for them
             if totals["stop"]:
@@ -174,7 +171,7 @@ def _compiled(example, devices, **static):
     """How variables are prepared for a step, or None, and the step: on one CPU that has oneDNN, fused."""
     arguments, example.arguments = example.arguments, ()  # the key stays in the cache, and its arrays would with it
     if len(devices) == 1 and (found := fused(alone(eval_step, **static), *arguments)):
-        return found, jax.jit(found.run, compiler_options=compiler_options("cpu"))
+        return found, compiled_ahead(jax.jit(found.run), found.shapes, *arguments[1:], platform="cpu")
     return None, pmap(eval_step, *arguments, devices=list(devices), **static)
 
 

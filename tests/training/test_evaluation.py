@@ -12,6 +12,7 @@ from r3d_jax.errors import InputError
 from r3d_jax.models import conv3d, onednn_probe
 from r3d_jax.models.classifier import build, init_variables
 from r3d_jax.models.fused import fused
+from r3d_jax.training import devices as module
 from r3d_jax.training import evaluation
 from r3d_jax.training.evaluation import best_by, describe, evaluate
 from r3d_jax.video.clips import ClipSpec
@@ -99,11 +100,11 @@ def test_on_one_processor_convolutions_are_fused(videos, variables, devices, fus
 
 
 @pytest.mark.slow
-def test_what_compiling_has_freed_goes_back_once_a_fused_step_has_run(videos, variables, devices, fusing, monkeypatch):
+def test_what_compiling_a_fused_step_has_freed_goes_back_once(videos, variables, devices, fusing, monkeypatch):
     given = []
-    monkeypatch.setattr(evaluation, "give_memory_back", lambda: given.append(len(fusing)))
+    monkeypatch.setattr(module, "give_memory_back", lambda: given.append(len(fusing)))
     evaluate(MODEL, variables, eval_batches(videos, np.arange(4), CLIP, batch_size=2), devices=devices[:1])
-    assert given == [1]  # of two batches after the first one, with which it is compiled
+    assert given == [1]  # once for two batches
 
 
 def test_the_meters_report_the_top_k_that_are_asked_for(videos, variables):
