@@ -78,7 +78,7 @@ def test_predictions_are_the_classes_above_a_threshold(made, capsys):
     assert not np.allclose(probabilities.sum(1), 1, atol=0.05)
     for flags, least in (([], 0.5), (["--threshold", "0.2"], 0.2)):
         with pytest.raises(SystemExit) as ended:
-            command(["predict", str(run), *map(str, videos), *flags])
+            command(["predict", str(run), *map(str, videos), "--dtype=float32", *flags])
         found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert ended.value.code == 0
         for each, its in zip(found, probabilities):

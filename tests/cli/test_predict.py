@@ -53,7 +53,7 @@ def test_a_table_comes_on_a_terminal_and_what_fits_of_it(source, folder, monkeyp
     monkeypatch.setenv("COLUMNS", "40")
     with open(follower, "w") as terminal, pytest.raises(SystemExit) as ended:
         monkeypatch.setattr("sys.stdout", terminal)
-        main(["predict", str(source), "v0.avi", "gone.avi"])
+        main(["predict", str(source), "v0.avi", "gone.avi", "--dtype=float32"])
     shown = b""
     with open(leader, "rb", buffering=0) as terminal, suppress(OSError):  # which is how Linux says that no more comes
         while some := terminal.read(10_000):  # which may be less than there is

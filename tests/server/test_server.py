@@ -37,7 +37,7 @@ def server(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     converted.write(folder / "tiny.safetensors", network, "classyvision")
     (folder / "tmp").mkdir()
-    flags = ["--port", "0", "--max_mb", "0.2", "--seconds", "20", "--requests", "3"]
+    flags = ["--port", "0", "--max_mb", "0.2", "--seconds", "20", "--requests", "3", "--dtype", "float32"]
     command = [sys.executable, "-m", "r3d_jax", "serve", str(folder / "tiny.safetensors"), *flags]
     environment = os.environ | {"TMPDIR": str(folder / "tmp")}
     log, pipe = (folder / "log").open("w"), subprocess.PIPE
