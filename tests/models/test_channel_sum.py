@@ -51,6 +51,15 @@ def test_on_a_cpu_one_axis_is_summed_after_the_other(x):
     assert lowered.count("stablehlo.reduce(") == 3 and "optimization_barrier" in lowered
 
 
+@pytest.mark.parametrize("count", [1, 16, 28, 37, 56, 112])
+def test_on_a_cpu_few_values_are_summed_at_a_time(rng, count):
+    """Of more than 32, XLA makes windows, before which all that is summed is computed and kept."""
+    x = rng.standard_normal((2, count, 3), np.float32)
+    squares = jax.jit(lambda x: channel_sum(jnp.square(x))).lower(x).compile()
+    close(squares(x), np.square(x).sum((0, 1)))
+    assert ("reduce-window" in squares.as_text()) == (count == 37)  # which has no divisors
+
+
 def test_devices_sum_what_is_theirs(x, devices):
     mesh = jax.sharding.Mesh(devices, ("batch",))
     split = PartitionSpec("batch")
