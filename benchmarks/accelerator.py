@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import network
 from benchmarks.timing import describe_machine
 from r3d_jax.models import conv3d
-from r3d_jax.models.window import Window
+from r3d_jax.models.window import OPERANDS, Window
 
 NETWORKS = (("r3d_18", 8, 64), ("r3d_18", 16, 32), ("r3d_50", 8, 32))
 LAYERS = (  # channels, features, frames, side, kernel, stride, groups
@@ -80,7 +80,7 @@ def layers(flags):
         arrays = jax.device_put(arrays)
         cells = {name: [] for name in FORMS}
         for wanted in "yxk":
-            operands = [arrays[name] for name in conv3d.OPERANDS[wanted]]
+            operands = [arrays[name] for name in OPERANDS[wanted]]
             for name, form in FORMS.items():
                 if name == ("dense" if groups == 1 else "stacked"):
                     continue

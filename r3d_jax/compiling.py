@@ -1,6 +1,5 @@
 """How XLA is to compile these networks."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,8 @@ import jax
 def keep_programs() -> None:
     """Has JAX keep what it compiles from one process to the next, in ~/.cache/r3d_jax.
 
-    A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead. Programs that call
-    oneDNN cannot be kept; later versions of JAX than 0.10 try, and their warnings of it are not shown.
+    A folder that JAX has been given already, as by JAX_COMPILATION_CACHE_DIR, is used instead.
     """
-    warnings.filterwarnings("ignore", r"Error writing persistent compilation cache entry .*std::bad_alloc")
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(_at_home()))
 

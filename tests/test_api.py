@@ -83,6 +83,12 @@ def two_steps(step, state, batches, of=lambda x: x):
     return jax.device_get(state), jax.device_get(metrics)
 
 
+def first_of_two(step, state, batches, of):
+    """The state after one step and the metrics of a second; after that, a ReLU at zero may have gone either way."""
+    first, _ = step(state, jax.tree.map(of, arrays(batches[0])))
+    return jax.device_get(first), two_steps(step, state, batches, of)[1]
+
+
 def arrays(batch):
     return {"clip": batch["clip"], "label": batch["label"]}
 
@@ -109,15 +115,15 @@ def test_pmap_and_shard_map_are_one_step(batches, devices, sync_batch_norm):
     mesh = jax.sharding.Mesh(devices, ("batch",))
     sharded = jax.jit(jax.shard_map(step, mesh=mesh, in_specs=(whole, split), out_specs=whole))
     found = [
-        two_steps(mapped, first, batches, lambda x: x.reshape(2, -1, *x.shape[1:])),
-        two_steps(sharded, first, batches),
+        first_of_two(mapped, first, batches, lambda x: x.reshape(2, -1, *x.shape[1:])),
+        first_of_two(sharded, first, batches, lambda x: x),
     ]
     if sync_batch_norm:  # then devices do not matter at all
-        found.append(two_steps(jax.jit(partial(r3d.train_step, **static)), first, batches))
+        found.append(first_of_two(jax.jit(partial(r3d.train_step, **static)), first, batches, lambda x: x))
     for state, metrics in found[1:]:
         for one, other in zip(*map(jax.tree.leaves, (found[0][0], state)), strict=True):
-            np.testing.assert_allclose(other, one, rtol=0, atol=1e-3 * max(np.abs(one).max(), 1e-3))
-        assert metrics["loss"] == pytest.approx(float(found[0][1]["loss"]), rel=1e-4)
+            np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * max(np.abs(one).max(), 1e-2))
+        assert metrics["loss"] == pytest.approx(float(found[0][1]["loss"]), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from r3d_jax.models import depthwise, onednn, onednn_gradient, onednn_probe, stacked, taps
-from r3d_jax.models.window import Window, input_gradient
+from r3d_jax.models import depthwise, onednn, onednn_probe, stacked, taps
+from r3d_jax.models.window import OPERANDS, Window, input_gradient, is_depthwise
 
 Clips = Float[Array | np.ndarray, "clip time height width channel"]
 
@@ -45,11 +45,6 @@ def conv3d(
     window = Window(x.shape[1:4], kernel.shape[:3], tuple(stride), tuple(padding), groups)
     x, kernel = _varying_alike(jnp.asarray(x), jnp.asarray(kernel))
     return _conv3d.bind(x, kernel, wanted="y", window=window)
-
-
-# The operands of each form, in order: x [clip, t, h, w, channel], k [kt, kh, kw, channel / groups, feature] and
-# y [clip, t2, h2, w2, feature].
-OPERANDS = {"y": "xk", "x": "yk", "k": "xy"}
 
 
 def _varying_alike(x, kernel):
@@ -94,8 +89,9 @@ native = partial(_by_transposing, _xla)
 _stacked = partial(_by_transposing, stacked.convolution)
 
 
-def _by(library, a, b, *, wanted, window):
-    """By `taps`, `depthwise` or `onednn`."""
+def portable(a, b, *, wanted, window):
+    """By XLA's operations alone."""
+    library = depthwise if is_depthwise(*_channels(a, b, wanted, window), window) else taps
     padding, groups = window.padding, window.groups
     if wanted == "y":
         return library.convolution(a, b, window.out, stride=window.stride, low=padding, high=padding, groups=groups)
@@ -104,38 +100,23 @@ def _by(library, a, b, *, wanted, window):
     return library.kernel_gradient(a, b, window)
 
 
-def portable(a, b, *, wanted, window):
-    """By XLA's operations alone."""
-    alone = _is_depthwise(*_channels(a, b, wanted, window), window)
-    return _by(depthwise if alone else taps, a, b, wanted=wanted, window=window)
-
-
 def _channels(a, b, wanted, window):
     """How many channels and features a convolution has."""
     return (b.shape[3] * window.groups, a.shape[4]) if wanted == "x" else (a.shape[4], b.shape[4])
 
 
-def _is_depthwise(channels, features, window):
-    return 1 < channels == features == window.groups
-
-
-def by_onednn(a, b, *, wanted, window):
-    """By oneDNN's convolutions."""
-    if wanted == "k":
-        return onednn_gradient.kernel_gradient(a, b, window)
-    return _by(onednn, a, b, wanted=wanted, window=window)
-
-
-WORTHWHILE = 3 * 10**6  # multiply-adds: for less, oneDNN gains nothing, and a program without it can be stored
+WORTHWHILE = 3 * 10**6  # multiply-adds: for less, oneDNN gains nothing
 
 
 def _worthwhile(a, b, *, wanted, window):
     """Whether oneDNN is the faster one, where it holds."""
     channels, features = _channels(a, b, wanted, window)
-    alone, together = _is_depthwise(channels, features, window), channels * features // window.groups
+    together = channels * features // window.groups
+    if not onednn.has(channels, features, wanted, window):
+        return False
     many = window.kernel[1:] != (1, 1) and together // window.groups > 2**15
-    if wanted == "k" and (alone or many):
-        return False  # sums of products, or with so many channels the taps, are faster
+    if wanted == "k" and many and a.dtype == jnp.float32:
+        return False  # of so many channels the taps are faster
     work = a.shape[0] * math.prod((*window.out, *window.kernel, together))
     return work >= WORTHWHILE
 
@@ -147,32 +128,26 @@ def _in_float32(form, a, b, **params):
 def form_for_cpu(a, b, *, wanted, window, exported):
     """The fastest form, and whether oneDNN is in it. Few processors multiply bfloat16; others take it as float32."""
     short = a.dtype == jnp.bfloat16
-    # An exported program runs elsewhere, where XLA may not have the call.
+    # An exported program runs elsewhere, where nothing has been planned.
     if not exported and a.dtype == b.dtype and _worthwhile(a, b, wanted=wanted, window=window):
         kind = f"grouped {wanted}" if window.groups > 1 else wanted
         if onednn_probe.holds(a.dtype.name, kind):
-            return by_onednn, True
+            return onednn.convolution, True
         if short and onednn_probe.holds("float32", kind):
-            return partial(_in_float32, by_onednn), True
+            return partial(_in_float32, onednn.convolution), True
     return partial(_in_float32, portable) if short else portable, False
 
 
 def _lower_for_cpu(ctx, a, b, **params):
     exported = ctx.module_context.lowering_parameters.for_export
-    form, by_call = form_for_cpu(*ctx.avals_in, exported=exported, **params)
-    return lower_call(ctx, form, a, b, **params) if by_call else _lower_whole(ctx, form, a, b, **params)
+    form, _ = form_for_cpu(*ctx.avals_in, exported=exported, **params)
+    return lower_whole(ctx, form, a, b, **params)
 
 
-def lower_call(ctx, form, *operands, **params):
-    """Lowers a form that has oneDNN's call in it."""
-    # XLA fails to store programs with the call, and the cache of JAX up to 0.10 tries none with a host callback.
-    ctx.module_context.add_host_callback(_never_called)
-    return _lower_whole(ctx, form, *operands, **params)
+def lower_whole(ctx, form, *operands, **params):
+    """Lowers a form; what its operands are computed from is not computed again within its slices and transposes."""
 
-
-def _lower_whole(ctx, form, *operands, **params):
     def of_whole_operands(*operands, **params):
-        # What an operand is computed from is not to be computed again within each of the form's slices and transposes.
         return form(*lax.optimization_barrier(operands), **params)
 
     return mlir.lower_fun(of_whole_operands, multiple_results=False)(ctx, *operands, **params)
@@ -185,10 +160,6 @@ def _lower_for_nvidia(ctx, a, b, **params):
 
 def _stacked_is_faster(a, b, *, wanted, window):
     return window.groups == 1 and a.dtype == b.dtype == jnp.bfloat16  # what has been measured
-
-
-def _never_called(*_):
-    raise AssertionError("this callback only marks programs that cannot be stored")
 
 
 def _transpose(position):

@@ -1,16 +1,13 @@
 """Which convolutions of a traced function oneDNN can run together with what follows them."""
 
-import math
 from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from r3d_jax.models import conv3d, onednn_probe
+from r3d_jax.models import conv3d, onednn, onednn_probe
 from r3d_jax.models.equations import Equations, variables_of
-
-POSITIONS = 32  # of the kernel: for fewer, XLA's product is faster than oneDNN putting the kernel in another order
 
 
 class Convolution(NamedTuple):
@@ -34,7 +31,7 @@ class Convolution(NamedTuple):
 def convolutions(program: Equations, fixed: set[Var]) -> list[Convolution]:
     """Those that oneDNN runs, with a fixed kernel, and with anything behind them that it can take over; or none.
 
-    There are none where none is so large that a program would call oneDNN at all: then it can be stored.
+    There are none where none is so large that a program would call oneDNN at all.
 
     Args:
       fixed: variables that stay the same from call to call.
@@ -50,11 +47,10 @@ def convolutions(program: Equations, fixed: set[Var]) -> list[Convolution]:
         return []
     found, taken = [], set()
     for equation in able:
-        if math.prod(equation.outvars[0].aval.shape[:4]) >= POSITIONS:
-            followed = _followed(equation, users, fixed, taken)
-            taken.update(map(id, followed.followers))
-            if followed.followers:
-                found.append(followed)
+        followed = _followed(equation, users, fixed, taken)
+        taken.update(map(id, followed.followers))
+        if followed.followers:
+            found.append(followed)
     return found
 
 
@@ -63,7 +59,10 @@ def _is_able(equation, fixed):
     if equation.primitive.name != "conv3d" or equation.params["wanted"] != "y" or equation.invars[1] not in fixed:
         return False
     dtype, *others = {v.aval.dtype for v in equation.invars}
-    grouped = equation.params["window"].groups > 1
+    window, (x, kernel) = equation.params["window"], (v.aval for v in equation.invars)
+    grouped = window.groups > 1
+    if not onednn.has(x.shape[4], kernel.shape[4], "y", window):
+        return False
     return not others and onednn_probe.holds(dtype.name, "grouped fused y" if grouped else "fused y")
 
 

@@ -9,6 +9,7 @@ This is found in the equations of the traced function, so no network has a secon
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive, Var
 from jax.interpreters import mlir
 
-from r3d_jax.models import conv3d, onednn
+from r3d_jax.models import conv3d, onednn, onednn_plan
 from r3d_jax.models.equations import function_of, needed, opened, variables_of
 from r3d_jax.models.followed import convolutions
 
@@ -83,8 +84,8 @@ def fused(function: Callable[..., Any], variables: Any, *arrays: Any) -> Fused |
         return jax.tree.structure(shapes).unflatten(values)
 
     places = {id(equation): place for place, equation in enumerate(program.equations)}
-    # Of a kernel, stride and padding, as many positions are always the same ones.
-    key = str(([(places[name], kernel.aval.shape) for name, (kernel, *_) in operands.items()], len(passed)))
+    orders = {places[id(each.equation)]: onednn_plan.order(_described(each)) for each in found}
+    key = str((orders, len(passed)))
     prepared = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in (*passed, *made)]
     return Fused(_preparation(program, fixed, found, passed), run, prepared, key)
 
@@ -144,40 +145,31 @@ def _fixed(program, variables):
 
 def _operands(convolution):
     """The variables of a fused convolution's kernel, and of its bias if it has one."""
-    kernel = jax.eval_shape(lambda kernel: _trimmed(kernel, convolution)[0], convolution.equation.invars[1].aval)
-    biases = [Var(ShapedArray(kernel.shape[-1:], np.dtype("float32")))] if _has_bias(convolution) else []
-    return [Var(ShapedArray(kernel.shape, kernel.dtype)), *biases]
+    of = _described(convolution)
+    shape, _ = onednn_plan.order(of)
+    biases = [Var(ShapedArray((of.features,), np.dtype("float32")))] if "bias" in of.added else []
+    return [Var(ShapedArray(shape, convolution.equation.invars[1].aval.dtype)), *biases]
 
 
-def _has_bias(convolution):
-    return any(name == "add" for name, _ in convolution.affine)
-
-
-def _trimmed(kernel, convolution):
-    """The kernel without what meets zeros alone, and the zeros that are left before and after each axis."""
+def _described(convolution):
+    """A fused convolution as oneDNN is asked for it."""
+    x, kernel = (v.aval for v in convolution.equation.invars)
+    (out,) = convolution.followers[-1].outvars
+    added = ["bias"] * any(name == "add" for name, _ in convolution.affine)
+    added += ["shortcut"] * (convolution.shortcut is not None)
     window = convolution.equation.params["window"]
-    low = high = window.padding
-    return onednn.trimmed(kernel, window.size, window.out, window.stride, low, high)
-
-
-def _trimmed_window(convolution):
-    """What a fused convolution slides over what."""
-    window = convolution.equation.params["window"]
-    kernel = np.broadcast_to(np.float32(0), convolution.equation.invars[1].aval.shape)
-    _, low, high = _trimmed(kernel, convolution)
-    window = {"size": window.out, "stride": window.stride, "groups": window.groups}
-    return window | {"low": tuple(low), "high": tuple(high)}
+    return onednn.followed_by(x, window, kernel.shape[-1], out.aval.dtype, added, convolution.relu)
 
 
 def _folded(convolution, known):
-    """A convolution's kernel times the scale of each feature, and its bias, in float32, if it has one."""
+    """A convolution's kernel times the scale of each feature, in order, and its bias, in float32, if it has one."""
     scale, shift = np.float32(1), np.float32(0)
     for name, v in convolution.affine:
         values = known[v].reshape(-1)
         scale, shift = (scale * values, shift * values) if name == "mul" else (scale, shift + values)
-    kernel, *_ = _trimmed(known[convolution.equation.invars[1]], convolution)
-    kernel = (kernel * scale).astype(kernel.dtype)
-    return [kernel, shift] if _has_bias(convolution) else [kernel]
+    kernel, of = known[convolution.equation.invars[1]], _described(convolution)
+    kernel = onednn_plan.prepared((kernel * scale).astype(kernel.dtype), of)
+    return [kernel, shift] if "bias" in of.added else [kernel]
 
 
 def _live(program, fixed, found, operands):
@@ -195,26 +187,18 @@ def _live(program, fixed, found, operands):
 
 def _fused_equation(convolution, operands):
     shortcuts = [] if convolution.shortcut is None else [convolution.shortcut]
-    names = ("bias",) * _has_bias(convolution) + ("shortcut",) * len(shortcuts)
-    (out,) = convolution.followers[-1].outvars
     return convolution.equation.replace(
         primitive=_fused_conv3d,
         invars=[convolution.equation.invars[0], *operands, *shortcuts],
-        outvars=[out],
-        params=_trimmed_window(convolution) | {"names": names, "relu": convolution.relu, "out": out.aval.dtype},
+        outvars=convolution.followers[-1].outvars,
+        params={"of": _described(convolution)},
     )
 
 
-def _lower(ctx, *operands, **params):
-    return conv3d.lower_call(ctx, _call, *operands, **params)
-
-
-def _call(x, kernel, *added, names, **params):
-    return onednn.convolution(x, kernel, params.pop("size"), **params, **dict(zip(names, added)))
+def _lower(ctx, *operands, of):
+    return conv3d.lower_whole(ctx, partial(onednn.run, of), *operands)
 
 
 _fused_conv3d = Primitive("fused_conv3d")
-_fused_conv3d.def_abstract_eval(
-    lambda x, kernel, *_, size, out, **__: x.update(shape=(x.shape[0], *size, kernel.shape[-1]), dtype=out)
-)
+_fused_conv3d.def_abstract_eval(lambda x, *_, of: x.update(shape=onednn.shape(of), dtype=np.dtype(of.out)))
 mlir.register_lowering(_fused_conv3d, _lower, platform="cpu")

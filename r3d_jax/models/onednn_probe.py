@@ -1,8 +1,8 @@
 """Which forms of oneDNN's convolution hold on this machine, found out once, in a process that may end.
 
-What XLA's custom call looks like is XLA's own business: in another release it may be gone, give other values, or end
-the process that runs it. So a child process runs every form beside XLA's plain convolution, and what holds is kept in
-the folder of the compilation cache, for each release of jaxlib, each processor and each version of the call.
+oneDNN is called in machine code, where a mistake, or a release of XLA with another interface, would give other values
+or end the process. So a child process runs every form beside XLA's plain convolution, and what holds is kept in the
+folder of the compilation cache, for each release of jaxlib and oneDNN, each processor and each version of the call.
 """
 
 import json
@@ -21,7 +21,7 @@ import jaxlib
 
 from r3d_jax.compiling import cache_folder
 from r3d_jax.files import write_text
-from r3d_jax.models import processor
+from r3d_jax.models import onednn_library, processor
 
 SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 # A convolution's values, and the gradients of its clips and of its kernel; likewise of groups; and its values with what
@@ -29,7 +29,8 @@ SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y")
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
 SECONDS = 60  # for all forms, which take five or six
-SOURCES = ("onednn.py", "onednn_gradient.py", "onednn_forms.py", "onednn_probe.py", "conv3d.py", "window.py")
+PARTS = ("", "_call", "_code", "_forms", "_frames", "_library", "_plan", "_probe")
+SOURCES = ("conv3d.py", "window.py", *(f"onednn{part}.py" for part in PARTS))
 
 
 def holds(dtype: str, kind: str) -> bool:
@@ -39,7 +40,7 @@ def holds(dtype: str, kind: str) -> bool:
       dtype: of the operands, "float32" or "bfloat16"; this one holds only where the processor multiplies it by itself.
       kind: one of KINDS.
     """
-    return _is_wanted() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
+    return not _lacking() and f"{dtype} {kind}" in _holding(processor.multiplies_bfloat16())
 
 
 def describe(dtype: str) -> str:
@@ -49,10 +50,8 @@ def describe(dtype: str) -> str:
 
 
 def _describe():
-    if not _is_for_this_system():
-        return "convolutions run as sums of 2-D ones: oneDNN's are for Linux on x86-64"
-    if not _is_wanted():
-        return f"convolutions run as sums of 2-D ones, at 0.6 of oneDNN's speed: {SWITCH} is 0"
+    if lacking := _lacking():
+        return f"convolutions run as sums of 2-D ones, at 0.6 of oneDNN's speed: {lacking}"
     bfloat16 = processor.multiplies_bfloat16()
     if lacking := [form for form in _forms(bfloat16) if form not in _holding(bfloat16)]:
         what = "all" if len(lacking) == len(_forms(bfloat16)) else ", ".join(lacking)
@@ -67,12 +66,13 @@ def _describe():
     return f"convolutions run in oneDNN ({SWITCH}=0 turns it off)"
 
 
-def _is_for_this_system():
-    return sys.platform == "linux" and platform.machine() == "x86_64"
-
-
-def _is_wanted():
-    return _is_for_this_system() and os.environ.get(SWITCH) != "0"
+def _lacking():
+    """Why there are no convolutions by oneDNN here; None where there are."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return "oneDNN's are for Linux on x86-64"
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0"
+    return onednn_library.lacking()
 
 
 def _forms(bfloat16):
@@ -98,7 +98,7 @@ def _record(bfloat16):
     """The file for all that it depends on which forms hold; None where there is no place for it."""
     try:
         code = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in SOURCES]
-        facts = json.dumps([jaxlib.__version__, processor.name(), bfloat16, *code])
+        facts = json.dumps([jaxlib.__version__, onednn_library.release(), processor.name(), bfloat16, *code])
         return cache_folder() / f"onednn-{sha256(facts.encode()).hexdigest()[:16]}.json"
     except (OSError, RuntimeError):
         return None

@@ -28,6 +28,40 @@ class Window(NamedTuple):
         return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(*self[:4]))
 
 
+# The operands of each form of a convolution, in order: x [clip, t, h, w, channel], k [kt, kh, kw, channel / groups,
+# feature] and y [clip, t2, h2, w2, feature].
+OPERANDS = {"y": "xk", "x": "yk", "k": "xy"}
+
+
+def is_depthwise(channels, features, window):
+    """Whether each channel is convolved by itself."""
+    return 1 < channels == features == window.groups
+
+
+class Trimmed(NamedTuple):
+    """A kernel without its outer positions that meet zeros alone; each in time, height and width.
+
+    Attributes:
+      first: position that is left.
+      kernel: how many are left.
+      low, high: zeros before and after each axis that are left.
+    """
+
+    first: tuple[int, ...]
+    kernel: tuple[int, ...]
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+
+def trimmed(window: Window) -> Trimmed:
+    """The kernel positions that meet anything: where eight frames have become one, a third of them."""
+    axes = []
+    for n, m, k, s, p in zip(window.size, window.out, *window[1:4]):
+        met = [at for at in range(k) if any(0 <= o * s + at - p < n for o in range(m))] or [0, k - 1]
+        axes.append((met[0], met[-1] + 1 - met[0], p - met[0], p - (k - 1 - met[-1])))
+    return Trimmed(*zip(*axes))
+
+
 def turned_round(kernel, groups):
     """A kernel [kt, kh, kw, channel / groups, feature] as [kt, kh, kw, feature / groups, channel], group by group."""
     *positions, channels, features = kernel.shape

@@ -3,79 +3,98 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from closeness import close
-from correlation import correlation, operands
+from correlation import CASES, correlation, operands
+from jax import lax
 from rounding import ROUNDED, rounded
 
-from r3d_jax.models import onednn
+from r3d_jax.models import onednn, onednn_plan
+from r3d_jax.models.window import OPERANDS, Window
 
 
-@pytest.mark.parametrize("stride, groups", [((1, 1, 1), 1), ((2, 1, 2), 1), ((1, 2, 2), 2)])
-def test_a_convolution_is_the_textbooks(here, rng, stride, groups):
-    x, kernel = operands(rng, groups=groups)
-    low, high = (1, 0, 2), (0, 1, 1)
-    expected = correlation(x, kernel, stride=stride, low=low, high=high, groups=groups)
-    options = {"stride": stride, "low": low, "high": high, "groups": groups}
-    found = jax.jit(lambda x, k: onednn.convolution(x, k, expected.shape[1:4], **options))(x, kernel)
-    close(found, expected)
+def exact(x, kernel, y, window):
+    """The values, and the gradients of clips and kernel, of the sum of products with y; by XLA."""
+
+    def convolution(x, kernel):
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            window.stride,
+            [(p, p) for p in window.padding],
+            dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
+            feature_group_count=window.groups,
+        )
+
+    values, back = jax.vjp(convolution, x, kernel)
+    return dict(zip("yxk", (values, *back(y))))
 
 
-@pytest.mark.parametrize("added", [("bias",), ("shortcut",), ("bias", "shortcut")], ids="+".join)
-@pytest.mark.parametrize("relu, groups", [(False, 2), (True, 1)])
-def test_what_follows_a_convolution_is_added_to_it(here, rng, added, relu, groups):
-    x, kernel = operands(rng, groups=groups)
-    expected = correlation(x, kernel, low=(1, 1, 1), high=(1, 1, 1), groups=groups)
-    values = {"bias": 9 * rng.standard_normal(6, np.float32)}
-    values["shortcut"] = 9 * rng.standard_normal(expected.shape, np.float32)
-    values = {name: values[name] for name in added}
-    expected = sum(values.values(), expected)
-    options = {"low": (1, 1, 1), "high": (1, 1, 1), "groups": groups, "relu": relu}
-    function = jax.jit(lambda x, k, values: onednn.convolution(x, k, expected.shape[1:4], **options, **values))
-    close(function(x, kernel, values), np.maximum(expected, 0) if relu else expected)
+def drawn(rng, case):
+    size, kernel, stride, padding, groups = CASES[case]
+    x, kernel = operands(rng, size, kernel, groups)
+    window = Window(size, kernel.shape[:3], stride, padding, groups)
+    return window, {"x": x, "k": kernel, "y": rng.standard_normal((2, *window.out, kernel.shape[4]), np.float32)}
 
 
-def test_a_dilated_kernel_has_holes(here, rng):
-    x, kernel = operands(rng, kernel=(2, 2, 2))
-    with_holes = np.zeros((3, 4, 2, 4, 6), np.float32)
-    with_holes[::2, ::3] = kernel
-    expected = correlation(x, with_holes)
-    options = {"low": (0, 0, 0), "high": (0, 0, 0), "dilation": (2, 3, 1)}
-    close(jax.jit(lambda x, k: onednn.convolution(x, k, expected.shape[1:4], **options))(x, kernel), expected)
+FORMS = [(case, wanted) for case in CASES for wanted in ("y" if "depthwise" in case else "yxk")]
+FORMS.remove(("depthwise, too much padding", "y"))
 
 
-def test_a_convolution_back_to_the_channels_takes_the_kernel_as_it_is(here, rng):
-    _, kernel = operands(rng)
-    y = rng.standard_normal((2, 4, 5, 6, 6), np.float32)
-    expected = correlation(y, kernel.swapaxes(3, 4), low=(1, 1, 1), high=(1, 1, 1))
-    options = {"low": (1, 1, 1), "high": (1, 1, 1), "groups": 1}
-    close(jax.jit(lambda y, k: onednn.transposed(y, k, (4, 5, 6), **options))(y, kernel), expected)
+@pytest.mark.parametrize("case, wanted", FORMS)
+def test_a_convolution_and_its_gradients_are_the_textbooks(here, rng, case, wanted):
+    window, arrays = drawn(rng, case)
+    found = jax.jit(lambda a, b: onednn.convolution(a, b, wanted=wanted, window=window))
+    expected = exact(arrays["x"], arrays["k"], arrays["y"], window)[wanted]
+    close(found(*(arrays[name] for name in OPERANDS[wanted])), expected)
 
 
-OUTER = [  # size, kernel, stride, low, high, the kernel that is left
-    ((1, 4, 5), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 3, 3)),
-    ((2, 4, 5), (3, 3, 3), (2, 1, 1), (1, 1, 1), (1, 1, 1), (2, 3, 3)),
-    ((2, 4, 1), (3, 3, 3), (1, 2, 1), (1, 1, 0), (0, 1, 2), (2, 3, 1)),
-    ((2, 1, 2), (2, 7, 5), (1, 2, 4), (0, 3, 3), (0, 3, 4), (2, 1, 5)),
-]
+def test_of_channels_by_themselves_there_are_values_alone():
+    window = Window((4, 9, 8), (3, 3, 3), (1, 1, 1), (1, 1, 1), 4)
+    assert [onednn.has(4, 4, wanted, window) for wanted in "yxk"] == [True, False, False]
+    assert all(onednn.has(4, 8, wanted, window) for wanted in "yxk")
+    assert not onednn.has(4, 4, "y", window._replace(padding=(3, 1, 1)))  # outputs that meet padding alone
 
 
-@pytest.mark.parametrize("size, kernel, stride, low, high, left", OUTER)
-def test_kernel_positions_that_meet_zeros_alone_are_left_out(here, rng, size, kernel, stride, low, high, left):
-    x, kernel = rng.standard_normal((2, *size, 4), np.float32), rng.standard_normal((*kernel, 4, 6), np.float32)
-    expected = correlation(x, kernel, stride=stride, low=low, high=high)
-
-    @jax.jit
-    def convolution(x, k):
-        return onednn.convolution(x, k, expected.shape[1:4], stride=stride, low=low, high=high)
-
-    close(convolution(x, kernel), expected)
-    assert f"tensor<{'x'.join(map(str, left))}x4x6xf32>" in convolution.lower(x, kernel).as_text()
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-def test_a_result_in_bfloat16_is_rounded_once(short, rng, groups):
-    given, (x, kernel) = rounded(*operands(rng, groups=groups))
-    expected = correlation(x, kernel, stride=(2, 1, 2), low=(1, 0, 2), high=(0, 1, 1), groups=groups)
-    options = {"stride": (2, 1, 2), "low": (1, 0, 2), "high": (0, 1, 1), "groups": groups}
-    found = jax.jit(lambda x, k: onednn.convolution(x, k, expected.shape[1:4], **options))(*given)
+@pytest.mark.parametrize("case, wanted", FORMS)
+def test_a_result_in_bfloat16_is_rounded_once(short, rng, case, wanted):
+    window, arrays = drawn(rng, case)
+    given, rough = rounded(*arrays.values())
+    expected, given = exact(*rough, window)[wanted], dict(zip(arrays, given))
+    function = jax.jit(lambda a, b: onednn.convolution(a, b, wanted=wanted, window=window))
+    found = function(*(given[name] for name in OPERANDS[wanted]))
     assert found.dtype == jnp.bfloat16
     close(found.astype(np.float32), expected, ROUNDED)
+
+
+def following(rng, shape, added):
+    values = {"bias": 9 * rng.standard_normal(shape[4:], np.float32)}
+    values["shortcut"] = 9 * rng.standard_normal(shape, np.float32)
+    return {name: values[name] for name in added}
+
+
+@pytest.mark.parametrize("added", [(), ("bias",), ("shortcut",), ("bias", "shortcut")], ids="+".join)
+@pytest.mark.parametrize("relu, case", [(False, "grouped"), (True, "one frame"), (True, "depthwise, strided")])
+def test_what_follows_a_convolution_is_added_to_it(here, rng, added, relu, case):
+    window, arrays = drawn(rng, case)
+    x, kernel = arrays["x"], arrays["k"]
+    sides = {"low": window.padding, "high": window.padding}
+    expected = correlation(x, kernel, stride=window.stride, groups=window.groups, **sides)
+    values = following(rng, expected.shape, added)
+    expected = sum(values.values(), expected)
+    of = onednn.followed_by(x, window, kernel.shape[4], x.dtype, added, relu)
+    found = jax.jit(lambda *operands: onednn.run(of, *operands))(x, onednn_plan.prepared(kernel, of), *values.values())
+    close(found, np.maximum(expected, 0) if relu else expected)
+
+
+@pytest.mark.parametrize("case", ["plain", "depthwise"])
+@pytest.mark.parametrize("out", ["float32", "bfloat16"])
+def test_in_bfloat16_too_and_only_the_end_is_rounded(short, rng, case, out):
+    window, arrays = drawn(rng, case)
+    (x, kernel, shortcut), rough = rounded(arrays["x"], arrays["k"], arrays["y"])
+    sides = {"low": window.padding, "high": window.padding}
+    expected = correlation(*rough[:2], stride=window.stride, groups=window.groups, **sides)
+    bias = rng.standard_normal(kernel.shape[4], np.float32)
+    of = onednn.followed_by(x, window, kernel.shape[4], out, ("bias", "shortcut"), False)
+    run = jax.jit(lambda *operands: onednn.run(of, *operands))
+    found = run(x, onednn_plan.prepared(np.asarray(kernel), of), bias, shortcut.astype(out))
+    assert found.dtype == out
+    close(found.astype(np.float32), expected + bias + rough[2], 1e-5 if out == "float32" else ROUNDED)

@@ -6,7 +6,7 @@ import jax
 import jaxlib
 import pytest
 
-from r3d_jax.models import onednn_probe, processor
+from r3d_jax.models import onednn_library, onednn_probe, processor
 from r3d_jax.models.onednn_probe import KINDS, describe, holds
 
 # Stands for the child that tries the forms: counts its calls, and does at one form what it is told to.
@@ -39,6 +39,7 @@ def child(tmp_path, monkeypatch, folder):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(onednn_library, "lacking", lambda: None)
 
     def put(*at, does="pass"):
         code = CHILD.format(calls=str(calls), at=at, does=does)
@@ -64,17 +65,19 @@ def test_what_holds_is_found_out_once(child, folder):
     assert json.loads(record.read_text())["forms"] == {f"float32 {kind}": True for kind in KINDS}
 
 
-def test_another_jaxlib_or_processor_is_another_matter(child, folder, monkeypatch):
+def test_another_jaxlib_onednn_or_processor_is_another_matter(child, folder, monkeypatch):
     count = child()
     assert held() and count() == 1
     monkeypatch.setattr(jaxlib, "__version__", "0.0.1")
     assert child() and held() and count() == 2
-    monkeypatch.setattr(processor, "name", lambda: "another")
+    monkeypatch.setattr(onednn_library, "release", lambda: "0.0.1")
     assert child() and held() and count() == 3
+    monkeypatch.setattr(processor, "name", lambda: "another")
+    assert child() and held() and count() == 4
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
-    assert held("bfloat16") == list(KINDS) and count() == 4
+    assert held("bfloat16") == list(KINDS) and count() == 5
     assert describe("bfloat16").endswith("activations are bfloat16")
-    assert len(list(folder.glob("onednn-*.json"))) == 4
+    assert len(list(folder.glob("onednn-*.json"))) == 5
 
 
 def test_a_form_that_ends_the_process_does_not_hold(child, folder):
@@ -159,3 +162,9 @@ def test_other_systems_never_try(child, monkeypatch, system, machine):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert held() == [] and count() == 0 and "for Linux on x86-64" in describe("float32")
+
+
+def test_without_the_library_nothing_is_tried(child, monkeypatch):
+    count = child()
+    monkeypatch.setattr(onednn_library, "lacking", lambda: "the package x is not installed")
+    assert held() == [] and count() == 0 and "at 0.6 of oneDNN's speed: the package x is not" in describe("float32")

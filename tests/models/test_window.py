@@ -6,7 +6,7 @@ import pytest
 from correlation import CASES, correlation, operands
 
 from r3d_jax.models import taps
-from r3d_jax.models.window import Window, input_gradient, turned_round
+from r3d_jax.models.window import Window, input_gradient, trimmed, turned_round
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -40,3 +40,20 @@ def test_the_input_gradient_is_the_convolutions_adjoint(rng, case):
     found = np.float64(jax.jit(gradient)(y, weights))
     assert found.shape == x.shape
     assert abs((found * x).sum() - (out * y).sum()) < 1e-6 * np.linalg.norm(out) * np.linalg.norm(y)
+
+
+OUTER = [  # size, kernel, stride, padding, the first position that is left, and how many are
+    ((1, 4, 5), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 0, 0), (1, 3, 3)),
+    ((2, 4, 5), (3, 3, 3), (2, 1, 1), (1, 1, 1), (1, 0, 0), (2, 3, 3)),
+    ((2, 1, 2), (2, 7, 5), (1, 2, 4), (0, 3, 4), (0, 3, 0), (2, 1, 5)),
+    ((4, 9, 8), (3, 3, 3), (1, 1, 1), (1, 1, 1), (0, 0, 0), (3, 3, 3)),
+]
+
+
+@pytest.mark.parametrize("size, kernel, stride, padding, first, left", OUTER)
+def test_kernel_positions_that_meet_zeros_alone_are_left_out(size, kernel, stride, padding, first, left):
+    window = Window(size, kernel, stride, padding, 1)
+    found = trimmed(window)
+    assert (found.first, found.kernel) == (first, left) and min(*found.low, *found.high) >= 0
+    reach = [n + lo + hi - k for n, lo, hi, k in zip(size, found.low, found.high, left)]
+    assert tuple(r // s + 1 for r, s in zip(reach, stride)) == window.out

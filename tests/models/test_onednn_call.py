@@ -1,0 +1,99 @@
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from r3d_jax.models import onednn_library
+from r3d_jax.models.onednn_call import Place, Step, add_plan, call
+from r3d_jax.models.onednn_library import DESTINATION, SOURCE
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+
+def turned(key):
+    """A plan that turns [3, 5] round."""
+    given, wanted = (onednn_library.described((3, 5), strides, "float32") for strides in ((5, 1), (1, 3)))
+    ends = {SOURCE: onednn_library.memory(given), DESTINATION: onednn_library.memory(wanted)}
+    operation = onednn_library.reorder(given, wanted)
+    places = [Place(ends[SOURCE], 0, 0), Place(ends[DESTINATION], 1, 0)]
+    add_plan(key, places, [Step(onednn_library.primitive(operation), ends)])
+
+
+def called(key, x):
+    (found,) = jax.jit(lambda x: call(key, [jax.ShapeDtypeStruct((5, 3), np.float32)], x))(x)
+    return np.asarray(found)
+
+
+def test_a_plan_runs_on_the_calls_arrays(here, rng):
+    for key in (1, -2):
+        turned(key)
+    for key in (1, -2, 1):
+        x = rng.standard_normal((3, 5), np.float32)
+        np.testing.assert_array_equal(called(key, x), x.T)
+
+
+def test_devices_run_a_plan_at_the_same_time(here, rng, devices):
+    turned(3)
+    x = rng.standard_normal((2, 3, 5), np.float32)
+    run = jax.pmap(lambda x: call(3, [jax.ShapeDtypeStruct((5, 3), np.float32)], x)[0], devices=devices)
+    for _ in range(20):
+        np.testing.assert_array_equal(run(x), x.swapaxes(1, 2))
+
+
+def test_a_plan_that_nobody_has_made_is_an_error(here, rng):
+    with pytest.raises(Exception, match="compiled in another process, which has planned its convolutions"):
+        called(4, rng.standard_normal((3, 5), np.float32))
+
+
+def test_what_onednn_fails_to_run_is_an_error(here, rng):
+    description = onednn_library.described((3, 5), (5, 1), "float32")
+    operation = onednn_library.reorder(description, description)
+    add_plan(5, [], [Step(onednn_library.primitive(operation), {})])
+    with pytest.raises(Exception, match="oneDNN failed to run a convolution that it had planned; R3D_JAX_ONEDNN=0"):
+        called(5, rng.standard_normal((3, 5), np.float32))
+
+
+PROGRAM = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+from r3d_jax.models import conv3d, onednn_probe
+assert onednn_probe.holds("float32", "y")
+jax.config.update("jax_compilation_cache_dir", sys.argv[1])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+hits = []
+jax.monitoring.register_event_listener(lambda name, **_: hits.append(name))
+conv3d.WORTHWHILE = 0
+step = jax.jit(jax.value_and_grad(lambda k, x: jnp.sum(jnp.tanh(conv3d.conv3d(x, k, padding=(1, 1, 1))))))
+assert "onednn" in step.lower(np.ones((3, 3, 3, 4, 6), np.float32), np.ones((2, 4, 6, 6, 4), np.float32)).as_text()
+value, gradient = step(np.ones((3, 3, 3, 4, 6), np.float32) / 99, np.ones((2, 4, 6, 6, 4), np.float32))
+{end}
+print(f"{{float(value):.3f}} {{float(jnp.abs(gradient).sum()):.3f}}", "/jax/compilation_cache/cache_hits" in hits)
+"""
+
+
+def process(folder, end="", **environment):
+    environment = os.environ | {"XLA_FLAGS": ""} | environment
+    command = [sys.executable, "-c", PROGRAM.format(end=end), str(folder)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_a_program_is_kept_from_one_process_to_the_next(here, tmp_path):
+    first, second = (process(tmp_path / "kept") for _ in range(2))
+    (values, hit), (again, hit_again) = (done.stdout.rsplit(maxsplit=1) for done in (first, second))
+    assert values == again and (hit, hit_again) == ("False", "True"), second.stderr
+
+
+@pytest.mark.slow
+def test_a_process_may_end_while_a_program_runs(here, tmp_path):
+    end = """
+x = np.ones((8, 8, 112, 112, 16), np.float32)
+for _ in range(4):
+    step(np.ones((3, 3, 3, 16, 16), np.float32), x)
+sys.exit(7)
+"""
+    done = process(tmp_path / "kept", end)
+    assert done.returncode == 7, done.stderr
