@@ -54,7 +54,7 @@ OWNERS = {  # of outside libraries that few files touch
     "prometheus_client": {"server/metrics.py"},
     "argparse": {f"cli/{name}.py" for name in ("flags", "main", "train")},
     "ml_collections": {"cli/settings.py"},
-    "llvmlite": {"models/onednn_code.py"},
+    "llvmlite": {"models/onednn_call.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -5,15 +5,19 @@ to the next, as long as each makes its plans before it runs a program, which it 
 """
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from r3d_jax.models import onednn_library
-from r3d_jax.models.onednn_code import NAME, first_plan, immortal
+from r3d_jax.models import onednn_library, onednn_package
+from r3d_jax.models.onednn_code import CODE, ELSEWHERE, FAILED
+
+NAME = "r3d_jax_onednn"  # of XLA's target
 
 
 class Place(NamedTuple):
@@ -66,6 +70,48 @@ class _Plan(ctypes.Structure):
 
 
 _lock = Lock()
+
+
+@cache
+def first_plan() -> ctypes.c_void_p:
+    """Where the code finds the first of the plans; XLA knows the code then, as its target NAME."""
+    import llvmlite.binding as llvm  # a second's import
+
+    library = onednn_package.library()
+    text = CODE.format(
+        elsewhere=ELSEWHERE,
+        elsewhere_size=len(ELSEWHERE) + 1,
+        failed=FAILED,
+        failed_size=len(FAILED) + 1,
+        set_handle=_address(library.dnnl_memory_set_data_handle),
+        execute=_address(library.dnnl_primitive_execute),
+        stream=onednn_library.stream(),
+    )
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(opt=2)
+    code = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
+    code.finalize_object()
+    immortal(code)
+    _check(ctypes.CFUNCTYPE(ctypes.c_int)(code.get_function_address("start"))())
+    handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(code.get_function_address("handler"))
+    jax.ffi.register_ffi_target(NAME, jax.ffi.pycapsule(handler), platform="cpu", api_version=1)
+    return ctypes.c_void_p.from_address(code.get_global_value_address("plans"))
+
+
+def _check(status):
+    if status:
+        raise OSError(status, f"oneDNN's thread cannot be started: {os.strerror(status)}; R3D_JAX_ONEDNN=0 needs none")
+
+
+def _address(function):
+    return ctypes.cast(function, ctypes.c_void_p).value
+
+
+def immortal(thing: Any) -> Any:
+    """`thing`, kept for good: a program may still run when Python ends, which would take from it what it reads."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
 
 
 def add_plan(key: int, places: Sequence[Place], steps: Sequence[Step]) -> None:

@@ -1,18 +1,12 @@
-"""The function in machine code by which XLA runs oneDNN's primitives.
+"""The function by which XLA runs oneDNN's primitives, in LLVM's language.
 
 It must not be one of Python: XLA calls it from threads of its own, which would wait for Python's lock, and which may
-still run when Python ends. So it is written in LLVM's language, and compiled in some milliseconds.
+still run when Python ends.
+
+All primitives run in one thread of its own, since OpenMP keeps as many threads as there are cores for each thread that
+calls it, and XLA has one for each core.
 """
 
-import ctypes
-from functools import cache
-from typing import Any
-
-import jax
-
-from r3d_jax.models import onednn_library
-
-NAME = "r3d_jax_onednn"  # of XLA's target
 ELSEWHERE = "This program was compiled in another process, which has planned its convolutions; compile it here."
 FAILED = "oneDNN failed to run a convolution that it had planned; R3D_JAX_ONEDNN=0 does without oneDNN."
 # XLA's structs are those of version 0.3 of its interface (xla/ffi/api/c_api.h); here are offsets in bytes. A frame: 8
@@ -22,11 +16,20 @@ FAILED = "oneDNN failed to run a convolution that it had planned; R3D_JAX_ONEDNN
 CODE = """
 @plans = global ptr null
 @lock = global [64 x i8] zeroinitializer, align 16
+@wanted = global [64 x i8] zeroinitializer, align 16
+@done = global [64 x i8] zeroinitializer, align 16
+@frame = global ptr null
+@plan = global ptr null
+@status = global i32 0
 @elsewhere = constant [{elsewhere_size} x i8] c"{elsewhere}\\00"
 @failed = constant [{failed_size} x i8] c"{failed}\\00"
 
 declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @sem_init(ptr, i32, i32)
+declare i32 @sem_post(ptr)
+declare i32 @sem_wait(ptr)
 
 define i64 @number(ptr %base, i64 %offset) alwaysinline {{
   %at = getelementptr i8, ptr %base, i64 %offset
@@ -68,9 +71,6 @@ tell:
   ret ptr null
 
 run:
-  %count = call i64 @number(ptr %frame, i64 56)
-  %operands = call ptr @pointer(ptr %frame, i64 72)
-  %results = call ptr @pointer(ptr %frame, i64 112)
   %attributes = call ptr @pointer(ptr %frame, i64 160)
   %attribute = call ptr @pointer(ptr %attributes, i64 0)
   %key_at = call ptr @pointer(ptr %attribute, i64 8)
@@ -98,6 +98,61 @@ unknown:
 
 start:
   %locked = call i32 @pthread_mutex_lock(ptr @lock)
+  store ptr %frame, ptr @frame
+  store ptr %plan, ptr @plan
+  %posted = call i32 @sem_post(ptr @wanted)
+  call void @wait(ptr @done)
+  %status = load i32, ptr @status
+  %unlocked = call i32 @pthread_mutex_unlock(ptr @lock)
+  %wrong = icmp ne i32 %status, 0
+  br i1 %wrong, label %broken, label %well
+
+well:
+  ret ptr null
+
+broken:
+  %broken_error = call ptr @error(ptr %frame, ptr @failed)
+  ret ptr %broken_error
+}}
+
+define void @wait(ptr %semaphore) {{
+  br label %again
+
+again:
+  %status = call i32 @sem_wait(ptr %semaphore)
+  %interrupted = icmp ne i32 %status, 0
+  br i1 %interrupted, label %again, label %end
+
+end:
+  ret void
+}}
+
+define ptr @work(ptr %unused) {{
+  br label %next
+
+next:
+  call void @wait(ptr @wanted)
+  %frame = load ptr, ptr @frame
+  %plan = load ptr, ptr @plan
+  %status = call i32 @run(ptr %frame, ptr %plan)
+  store i32 %status, ptr @status
+  %posted = call i32 @sem_post(ptr @done)
+  br label %next
+}}
+
+define i32 @start() {{
+  %thread = alloca i64
+  %first = call i32 @sem_init(ptr @wanted, i32 0, i32 0)
+  %second = call i32 @sem_init(ptr @done, i32 0, i32 0)
+  %status = call i32 @pthread_create(ptr %thread, ptr null, ptr @work, ptr null)
+  ret i32 %status
+}}
+
+define i32 @run(ptr %frame, ptr %plan) {{
+start:
+  %count = call i64 @number(ptr %frame, i64 56)
+  %operands = call ptr @pointer(ptr %frame, i64 72)
+  %results = call ptr @pointer(ptr %frame, i64 112)
   %place_count = call i64 @number(ptr %plan, i64 16)
   %places = call ptr @pointer(ptr %plan, i64 24)
   %step_count = call i64 @number(ptr %plan, i64 32)
@@ -149,50 +204,6 @@ execute:
   br label %step
 
 end:
-  %unlocked = call i32 @pthread_mutex_unlock(ptr @lock)
-  br i1 %wrong, label %broken, label %well
-
-well:
-  ret ptr null
-
-broken:
-  %broken_error = call ptr @error(ptr %frame, ptr @failed)
-  ret ptr %broken_error
+  ret i32 %status
 }}
 """
-
-
-@cache
-def first_plan() -> ctypes.c_void_p:
-    """Where the code finds the first of the plans; XLA knows the code then, as its target NAME."""
-    import llvmlite.binding as llvm  # a second's import
-
-    library = onednn_library.library()
-    text = CODE.format(
-        elsewhere=ELSEWHERE,
-        elsewhere_size=len(ELSEWHERE) + 1,
-        failed=FAILED,
-        failed_size=len(FAILED) + 1,
-        set_handle=_address(library.dnnl_memory_set_data_handle),
-        execute=_address(library.dnnl_primitive_execute),
-        stream=onednn_library.stream(),
-    )
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=2)
-    code = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
-    code.finalize_object()
-    immortal(code)
-    handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(code.get_function_address("handler"))
-    jax.ffi.register_ffi_target(NAME, jax.ffi.pycapsule(handler), platform="cpu", api_version=1)
-    return ctypes.c_void_p.from_address(code.get_global_value_address("plans"))
-
-
-def _address(function):
-    return ctypes.cast(function, ctypes.c_void_p).value
-
-
-def immortal(thing: Any) -> Any:
-    """`thing`, kept for good: a program may still run when Python ends, which would take from it what it reads."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-    return thing

@@ -1,18 +1,12 @@
-"""oneDNN's library by its C interface: loading it, descriptions of arrays, and primitives.
-
-It is the package onednn-cpu-gomp, the last whose build is for processors alone; what XLA carries of oneDNN is its own.
-"""
+"""oneDNN's library by its C interface: descriptions of arrays, and primitives."""
 
 import ctypes
-import importlib.metadata
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
-from importlib import import_module
 from typing import NamedTuple
 
-PACKAGE = "onednn-cpu-gomp"
+from r3d_jax.models.onednn_package import library
+
 TYPES = {"bfloat16": 2, "float32": 3}
 BYTES = {"bfloat16": 2, "float32": 4}
 ANY = 1  # a format that the primitive chooses
@@ -38,41 +32,6 @@ class Geometry(NamedTuple):
     strides: Sequence[int]
     low: Sequence[int]
     high: Sequence[int]
-
-
-@cache
-def lacking() -> str | None:
-    """Why oneDNN cannot be called here; None where it can."""
-    try:
-        library()
-        import_module("llvmlite")
-    except importlib.metadata.PackageNotFoundError:
-        return f"the package {PACKAGE} is not installed"
-    except (ImportError, OSError) as error:
-        return f"{PACKAGE} and llvmlite, which calls it, cannot be loaded ({error})"
-    return None
-
-
-@cache
-def library() -> ctypes.CDLL:
-    """The library.
-
-    Raises:
-      ImportError: the package is not installed, or without the library.
-      OSError: the library cannot be loaded.
-    """
-    files = importlib.metadata.files(PACKAGE) or []
-    path = next((each.locate() for each in files if each.name == "libdnnl.so.3"), None)
-    if path is None:
-        raise ImportError(f"{PACKAGE} has no libdnnl.so.3 for {sys.platform}")
-    return ctypes.CDLL(str(path))
-
-
-def release() -> str:
-    """The release of the package, empty where it is not installed."""
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(PACKAGE)
-    return ""
 
 
 def _made(function, *arguments):

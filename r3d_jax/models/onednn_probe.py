@@ -21,7 +21,7 @@ import jaxlib
 
 from r3d_jax.compiling import cache_folder
 from r3d_jax.files import write_text
-from r3d_jax.models import onednn_library, processor
+from r3d_jax.models import onednn_package, processor
 
 SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 # A convolution's values, and the gradients of its clips and of its kernel; likewise of groups; and its values with what
@@ -29,7 +29,7 @@ SWITCH = "R3D_JAX_ONEDNN"  # variable of the environment; 0: oneDNN is not used
 KINDS = ("y", "x", "k", "grouped y", "grouped x", "grouped k", "fused y", "grouped fused y")
 CHILD = (sys.executable, "-P", "-m", "r3d_jax.models.onednn_forms")
 SECONDS = 60  # for all forms, which take five or six
-PARTS = ("", "_call", "_code", "_forms", "_frames", "_library", "_plan", "_probe")
+PARTS = ("", "_call", "_code", "_forms", "_frames", "_library", "_package", "_plan", "_probe")
 SOURCES = ("conv3d.py", "window.py", *(f"onednn{part}.py" for part in PARTS))
 
 
@@ -72,7 +72,7 @@ def _lacking():
         return "oneDNN's are for Linux on x86-64"
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH} is 0"
-    return onednn_library.lacking()
+    return onednn_package.lacking()
 
 
 def _forms(bfloat16):
@@ -98,7 +98,7 @@ def _record(bfloat16):
     """The file for all that it depends on which forms hold; None where there is no place for it."""
     try:
         code = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in SOURCES]
-        facts = json.dumps([jaxlib.__version__, onednn_library.release(), processor.name(), bfloat16, *code])
+        facts = json.dumps([jaxlib.__version__, onednn_package.release(), processor.name(), bfloat16, *code])
         return cache_folder() / f"onednn-{sha256(facts.encode()).hexdigest()[:16]}.json"
     except (OSError, RuntimeError):
         return None

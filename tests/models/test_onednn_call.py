@@ -1,16 +1,37 @@
+import ctypes
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import jax
 import numpy as np
 import pytest
 
-from r3d_jax.models import onednn_library
-from r3d_jax.models.onednn_call import Place, Step, add_plan, call
+from r3d_jax.models import onednn_call, onednn_library
+from r3d_jax.models.onednn_call import Place, Step, add_plan, call, first_plan, immortal
 from r3d_jax.models.onednn_library import DESTINATION, SOURCE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+
+def test_the_code_is_compiled_once(here):
+    assert first_plan() is first_plan() and isinstance(first_plan(), ctypes.c_void_p)
+
+
+def test_a_thread_that_cannot_be_started_is_told():
+    with pytest.raises(OSError, match=r"oneDNN's thread cannot be started: .*; R3D_JAX_ONEDNN=0 needs none"):
+        onednn_call._check(11)
+
+
+def test_what_programs_read_is_kept_for_good():
+    class Thing:
+        pass
+
+    kept, lost = weakref.ref(immortal(Thing())), weakref.ref(Thing())
+    gc.collect()
+    assert kept() is not None and lost() is None
 
 
 def turned(key):
@@ -97,3 +118,15 @@ sys.exit(7)
 """
     done = process(tmp_path / "kept", end)
     assert done.returncode == 7, done.stderr
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_does_not_grow_with_that_of_xlas_threads(here, tmp_path):
+    end = """
+import os
+for _ in range(60):
+    step(np.ones((3, 3, 3, 4, 6), np.float32), np.ones((2, 4, 6, 6, 4), np.float32))
+assert len(os.listdir("/proc/self/task")) < 80  # of XLA 32, of OpenMP 16; with OpenMP's for each of XLA's, 200
+"""
+    done = process(tmp_path / "kept", end, NPROC="16", OMP_NUM_THREADS="16")
+    assert done.returncode == 0, done.stderr

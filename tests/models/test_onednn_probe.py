@@ -6,7 +6,7 @@ import jax
 import jaxlib
 import pytest
 
-from r3d_jax.models import onednn_library, onednn_probe, processor
+from r3d_jax.models import onednn_package, onednn_probe, processor
 from r3d_jax.models.onednn_probe import KINDS, describe, holds
 
 # Stands for the child that tries the forms: counts its calls, and does at one form what it is told to.
@@ -39,7 +39,7 @@ def child(tmp_path, monkeypatch, folder):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: False)
-    monkeypatch.setattr(onednn_library, "lacking", lambda: None)
+    monkeypatch.setattr(onednn_package, "lacking", lambda: None)
 
     def put(*at, does="pass"):
         code = CHILD.format(calls=str(calls), at=at, does=does)
@@ -70,7 +70,7 @@ def test_another_jaxlib_onednn_or_processor_is_another_matter(child, folder, mon
     assert held() and count() == 1
     monkeypatch.setattr(jaxlib, "__version__", "0.0.1")
     assert child() and held() and count() == 2
-    monkeypatch.setattr(onednn_library, "release", lambda: "0.0.1")
+    monkeypatch.setattr(onednn_package, "release", lambda: "0.0.1")
     assert child() and held() and count() == 3
     monkeypatch.setattr(processor, "name", lambda: "another")
     assert child() and held() and count() == 4
@@ -166,5 +166,5 @@ def test_other_systems_never_try(child, monkeypatch, system, machine):
 
 def test_without_the_library_nothing_is_tried(child, monkeypatch):
     count = child()
-    monkeypatch.setattr(onednn_library, "lacking", lambda: "the package x is not installed")
+    monkeypatch.setattr(onednn_package, "lacking", lambda: "the package x is not installed")
     assert held() == [] and count() == 0 and "at 0.6 of oneDNN's speed: the package x is not" in describe("float32")
