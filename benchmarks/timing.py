@@ -13,13 +13,21 @@ import jax.numpy as jnp
 from r3d_jax.models import processor
 
 
+REST = 0.1  # seconds
+
+
 def interleaved(runs, rounds):
-    """{name: median seconds} of functions that are run in turn, after one round that does not count."""
+    """{name: median seconds} of functions that are run in turn, after one round that does not count.
+
+    Another one begins each round, and each waits before it runs: the threads of some libraries go on turning round for
+    a while, at the cost of whoever comes next.
+    """
     times = {name: [] for name in runs}
     for number in range(rounds + 1):
-        for name, run in runs.items():
+        for name in (*[*runs][number % len(runs) :], *[*runs][: number % len(runs)]):
+            time.sleep(REST)
             start = time.perf_counter()
-            run()
+            runs[name]()
             if number:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(each) for name, each in times.items()}

@@ -75,7 +75,7 @@ _lock = Lock()
 @cache
 def first_plan() -> ctypes.c_void_p:
     """Where the code finds the first of the plans; XLA knows the code then, as its target NAME."""
-    import llvmlite.binding as llvm  # a second's import
+    import llvmlite.binding as llvm  # which is not installed everywhere
 
     library = onednn_package.library()
     text = CODE.format(
