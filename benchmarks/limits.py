@@ -2,7 +2,7 @@
 
 Networks on small clips, on a CPU: CPU seconds of compiling a training step, and seconds of a training step and of a
 forward pass, in turn, medians, by the least work that oneDNN is called for. For less, convolutions are sums of 2-D
-ones; a program without oneDNN can be stored. Weights and clips are random.
+ones. Weights and clips are random.
 """
 
 import math

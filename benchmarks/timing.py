@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from r3d_jax.models import processor
 
-
 REST = 0.1  # seconds
 
 
