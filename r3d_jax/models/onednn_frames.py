@@ -25,16 +25,16 @@ def _ordered(of):
 
 def _incoming(count, channels, window, dtype):
     """Description of `count` frames that come in, one for each that comes out."""
-    return _described(count, channels, window.size, window.stride[0], dtype)
+    return _described(count, channels, window.size, dtype)
 
 
 def _outgoing(count, channels, window, dtype):
-    return _described(count, channels, window.out, 1, dtype)
+    return _described(count, channels, window.out, dtype)
 
 
-def _described(count, channels, size, step, dtype):
+def _described(count, channels, size, dtype):
     _, height, width = size
-    strides = step * height * width * channels, 1, width * channels, channels
+    strides = height * width * channels, 1, width * channels, channels
     return library.described((count, channels, height, width), strides, dtype)
 
 
@@ -58,9 +58,7 @@ def _operation(channels, window, dtype, out, count, *, kernel=None, bias=False, 
 
 def steps(of, memory, kernels):
     """The steps of a convolution's values; `kernels` is memory of the kernel's taps."""
-    runs = [
-        (taps, list(run)) for taps, run in groupby(range(of.window.out[0]), lambda output: _taps(output, of.window))
-    ]
+    runs = [(taps, list(run)) for (taps, _), run in groupby(range(of.window.out[0]), lambda at: _run(at, of.window))]
     bias = memory.given(library.bias(of.channels), "bias") if "bias" in of.added else None
     counts = {len(run) for taps, run in runs if len(taps) > 1}
     sums = {count: memory.own(_outgoing(count, of.channels, of.window, "float32")) for count in counts}
@@ -100,6 +98,14 @@ def _offset(of, size, dtype, clip, frame):
     """Where a frame of a clip begins, in bytes."""
     time, height, width = size
     return (clip * time + frame) * height * width * of.channels * library.BYTES[dtype]
+
+
+def _run(output, window):
+    """What is the same for outputs that are computed together: their taps; at a stride in time, each is by itself.
+
+    Of frames that do not lie one behind the other, oneDNN has no fast convolution.
+    """
+    return _taps(output, window), output if window.stride[0] > 1 else 0
 
 
 def is_whole(window):
